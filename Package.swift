@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+/// Bundled plugins are plain C libraries: one visible symbol, no Swift runtime linked in.
+let pluginFlags: [CSetting] = [
+  .headerSearchPath("../../protocol"),
+  .unsafeFlags(["-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]),
+]
+let pluginLinking: [LinkerSetting] = [
+  .linkedLibrary("m"), .unsafeFlags(["-nostartfiles", "-static-stdlib"]),
+]
+
+let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+
+let package = Package(
+  name: "espalier",
+  products: [
+    .executable(name: "espalier", targets: ["espalier"]),
+    .library(name: "espalier-magnitude", type: .dynamic, targets: ["magnitude"]),
+    .library(name: "espalier-wanda", type: .dynamic, targets: ["wanda"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    // C: system libraries, kernels, the plugin ABI.
+    .systemLibrary(
+      name: "CJSONC", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
+    .systemLibrary(
+      name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .systemLibrary(
+      name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
+    .systemLibrary(name: "CPluginABI"),
+    // Debug builds would compile C at -O0, forty times slower than a test should wait for.
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])]),
+
+    // Swift, from the bottom up; imports point down only (a test checks it).
+    .target(name: "JSON", dependencies: ["CJSONC", collections], swiftSettings: settings),
+    .target(name: "CSystem"),
+    .target(name: "Threads", dependencies: ["CSystem"], swiftSettings: settings),
+    .target(name: "Tensors", dependencies: ["CKernels", "CSystem", "Threads"], swiftSettings: settings),
+    .target(
+      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", collections], swiftSettings: settings),
+    .target(
+      name: "Transformers", dependencies: ["Checkpoints", "Tensors", "JSON", collections],
+      swiftSettings: settings),
+    .target(
+      name: "Workspace", dependencies: ["Checkpoints", "Tensors", "CMD", collections], swiftSettings: settings),
+    .target(
+      name: "Compression", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", collections],
+      swiftSettings: settings),
+    .target(
+      name: "PluginHost", dependencies: ["CPluginABI", "Compression", "Tensors", collections],
+      swiftSettings: settings),
+    .target(name: "JSONRPC", dependencies: ["JSON", "Threads", collections], swiftSettings: settings),
+    .target(name: "WireTypes", dependencies: ["JSONRPC", "JSON", collections], swiftSettings: settings),
+    .target(
+      name: "BuiltinModels", exclude: ["training"], resources: [.copy("Resources/sapling")],
+      swiftSettings: settings),
+    .target(
+      name: "Server",
+      dependencies: [
+        "BuiltinModels", "WireTypes", "JSONRPC", "PluginHost", "Compression", "Workspace", "Transformers",
+        "Checkpoints", "Tensors", "Threads", "CSystem", "JSON", collections,
+      ], swiftSettings: settings),
+    .target(name: "PipeClient", dependencies: ["JSONRPC", "JSON", "Threads"], swiftSettings: settings),
+    .executableTarget(
+      name: "espalier",
+      dependencies: [
+        "Server", "PipeClient", "JSONRPC", "JSON",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
+
+    // Bundled plugins: C over the public header, loaded with dlopen like anyone else's.
+    .target(
+      name: "magnitude", path: "plugins/magnitude", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
+      linkerSettings: pluginLinking),
+    .target(
+      name: "wanda", path: "plugins/wanda", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
+      linkerSettings: pluginLinking),
+
+    // Tests, one target for each that they test; EndToEndTests drive the built program over its pipe.
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
+    .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
+    .testTarget(
+      name: "PluginHostTests", dependencies: ["PluginHost", "Compression", "Tensors"], swiftSettings: settings),
+  ],
+  cLanguageStandard: .c11
+)

@@ -1,0 +1,94 @@
+// What can be wrong with scoring, masking, pruning and evaluating: facts, and their words.
+
+package enum CompressionError: Error, Equatable {
+  case modulesMatchNothing(globs: [String], examples: [String])
+  case tensorNotFound(name: String, nearest: [String])
+  case tensorNotPrunable(name: String)
+  case tensorNotScored(name: String)
+  case sparsityInvalid(given: String)
+  case patternInvalid(given: String)
+  case patternDoesNotDivide(pattern: String, tensor: String, columns: Int)
+  case groupNotSequential(group: String)
+  case datasetRequired(plugin: String)
+  case scoresOfAnotherModel(scores: String, model: String)
+  case scoresNotComparable(reason: String)
+  case nonFiniteScores(plugin: String, tensor: String, index: Int)
+  case nonFiniteLoss(window: Int)
+  case windowInvalid(window: Int, sequenceLength: Int)
+  case regionOutside(tensor: String, region: String, rows: Int, columns: Int)
+  case regionTooLarge(values: Int, maximum: Int)
+  case editInvalid(index: Int, reason: String)
+  case maskFileMismatch(path: String, reason: String)
+
+  /// A stable word for clients.
+  package var kind: String {
+    switch self {
+    case .modulesMatchNothing: "modulesMatchNothing"
+    case .tensorNotFound: "tensorNotFound"
+    case .tensorNotPrunable: "tensorNotPrunable"
+    case .tensorNotScored: "tensorNotScored"
+    case .sparsityInvalid: "sparsityInvalid"
+    case .patternInvalid: "patternInvalid"
+    case .patternDoesNotDivide: "patternDoesNotDivide"
+    case .groupNotSequential: "groupNotSequential"
+    case .datasetRequired: "datasetRequired"
+    case .scoresOfAnotherModel: "scoresOfAnotherModel"
+    case .scoresNotComparable: "scoresNotComparable"
+    case .nonFiniteScores: "nonFiniteScores"
+    case .nonFiniteLoss: "nonFiniteLoss"
+    case .windowInvalid: "windowInvalid"
+    case .regionOutside: "regionOutside"
+    case .regionTooLarge: "regionTooLarge"
+    case .editInvalid: "editInvalid"
+    case .maskFileMismatch: "maskFileMismatch"
+    }
+  }
+
+  package var message: String {
+    switch self {
+    case .modulesMatchNothing(let globs, let examples):
+      "No prunable tensor matches \(globs.map { "\"\($0)\"" }.joined(separator: ", ")). Names look like "
+        + "\(examples.joined(separator: ", ")); in a glob * stands for any characters and ? for one."
+    case .tensorNotFound(let name, let nearest):
+      "The model has no tensor \"\(name)\"."
+        + (nearest.isEmpty ? "" : " Did you mean \(nearest.joined(separator: " or "))?")
+        + " model/describe lists all."
+    case .tensorNotPrunable(let name):
+      "The tensor \"\(name)\" is not prunable: only the linear maps of the layers are, never embeddings, norms or head."
+    case .tensorNotScored(let name):
+      "These scores hold nothing about \"\(name)\"; importance/score answered which tensors they cover."
+    case .sparsityInvalid(let given):
+      "The sparsity \(given) is outside 0...1. It is the fraction of weights to prune: 0.5 prunes half."
+    case .patternInvalid(let given):
+      "\"\(given)\" is not a pattern. Expected \"N:M\" with 1 <= N < M <= 256: N pruned of every M consecutive "
+        + "inputs of a row, as in \"2:4\"."
+    case .patternDoesNotDivide(let pattern, let tensor, let columns):
+      "The pattern \(pattern) needs rows that are a multiple of its second number; \"\(tensor)\" has \(columns) columns. "
+        + "Leave the tensor out with `modules`, or take another pattern."
+    case .groupNotSequential(let group):
+      "The group \"\(group)\" compares weights across layers, which a layer-by-layer run cannot. "
+        + "Use matrix, row or column, or set `sequential` to false."
+    case .datasetRequired(let plugin):
+      "The plugin \"\(plugin)\" needs statistics of the inputs; give a `dataset` (see dataset/load) to collect them on."
+    case .scoresOfAnotherModel(let scores, let model):
+      "The scores \(scores) were computed for the model \"\(model)\"."
+    case .scoresNotComparable(let reason):
+      "The two scores cannot be compared: \(reason)."
+    case .nonFiniteScores(let plugin, let tensor, let index):
+      "The plugin \"\(plugin)\" gave NaN as a score of \"\(tensor)\" (element \(index)). Nothing was changed. "
+        + "Check the weights and the calibration data, or the plugin."
+    case .nonFiniteLoss(let window):
+      "The loss of window \(window) is not finite: the weights or activations overflow or hold NaN."
+    case .windowInvalid(let window, let sequenceLength):
+      "A window of \(window) tokens does not fit: expected 2...\(sequenceLength), the dataset's sequence length."
+    case .regionOutside(let tensor, let region, let rows, let columns):
+      "The region \(region) is outside \"\(tensor)\", which has \(rows) rows and \(columns) columns."
+    case .regionTooLarge(let values, let maximum):
+      "The region has \(values) values; one answer carries at most \(maximum). Ask for a smaller region or a heatmap."
+    case .editInvalid(let index, let reason):
+      "Edit \(index) is not valid: \(reason). No edit was made."
+    case .maskFileMismatch(let path, let reason):
+      "The mask file \(path) does not fit the model: \(reason). No mask was changed."
+    }
+  }
+}

@@ -1,0 +1,154 @@
+// Edits of masks by hand: prune, restore or invert rows, columns, single weights, heads or neurons.
+
+package import OrderedCollections
+package import Tensors
+import Transformers
+import Workspace
+
+/// One edit. Several in a request are made in order, all or none.
+package struct MaskEdit: Sendable, Equatable {
+  package enum Verb: String, Sendable, CaseIterable {
+    case prune, restore, invert
+  }
+
+  package enum Place: Sendable, Equatable {
+    /// A whole tensor.
+    case tensor(String)
+    case rows(tensor: String, [Int])
+    case columns(tensor: String, [Int])
+    /// Flat row-major indices.
+    case indices(tensor: String, [Int])
+    case heads(layer: Int, [Int])
+    case neurons(layer: Int, [Int])
+  }
+
+  package let verb: Verb
+  package let place: Place
+
+  package init(_ verb: Verb, _ place: Place) {
+    self.verb = verb
+    self.place = place
+  }
+}
+
+/// The masks that edits leave, of the tensors that they touch, and how many weights changed between kept and pruned.
+package struct EditedMasks: Sendable {
+  package let masks: OrderedDictionary<String, MaskBits>
+  package let changed: Int
+}
+
+/// Makes `edits` on the masks of `state`.
+/// - Throws: `CompressionError`; then no edit is made.
+package func edit(_ state: ModelState, _ edits: [MaskEdit]) throws(CompressionError) -> EditedMasks {
+  let prunable = state.prunableTensors
+  var drafts: OrderedDictionary<String, MaskDraft> = [:]
+  for (index, edit) in edits.enumerated() {
+    for (name, region) in try regions(of: edit, index: index, state: state) {
+      guard let tensor = prunable[name] else {
+        _ = try state.prunableTensor(name)
+        continue
+      }
+      if drafts[name] == nil { drafts[name] = MaskDraft(tensor, mask: state.revision.tensors[name]?.mask?.bits) }
+      if let fault = drafts[name]?.apply(edit.verb, region) { throw .editInvalid(index: index, reason: fault) }
+    }
+  }
+  let changed = drafts.values.reduce(0) { $0 + $1.changed }
+  return EditedMasks(masks: drafts.compactMapValues(\.mask), changed: changed)
+}
+
+/// What an edit touches, tensor by tensor.
+private func regions(
+  of edit: MaskEdit, index: Int, state: ModelState
+) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
+  func structural(
+    layer: Int, _ units: [Int], count: (Int) -> Int, name: String, _ unit: (Int) -> StructuralUnit
+  ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
+    let layers = state.transformer.shape.layers
+    guard (0..<layers).contains(layer) else {
+      throw .editInvalid(index: index, reason: "layer \(layer) is outside 0...\(layers - 1)")
+    }
+    let available = count(layer)
+    if let outside = units.first(where: { !(0..<available).contains($0) }) {
+      throw .editInvalid(index: index, reason: "\(name) \(outside) is outside 0...\(available - 1)")
+    }
+    return units.flatMap { state.transformer.slices(of: unit($0), layer: layer) }.map { slice in
+      (slice.tensor, slice.axis == .rows ? .rows(Array(slice.range)) : .columns(Array(slice.range)))
+    }
+  }
+  let model = state.transformer
+  switch edit.place {
+  case .tensor(let name): return [(name, .all)]
+  case .rows(let name, let rows): return [(name, .rows(rows))]
+  case .columns(let name, let columns): return [(name, .columns(columns))]
+  case .indices(let name, let indices): return [(name, .indices(indices))]
+  case .heads(let layer, let heads):
+    return try structural(
+      layer: layer, heads, count: { model.unitCounts(layer: $0).heads }, name: "head", StructuralUnit.head)
+  case .neurons(let layer, let neurons):
+    return try structural(
+      layer: layer, neurons, count: { model.unitCounts(layer: $0).neurons }, name: "neuron", StructuralUnit.neuron)
+  }
+}
+
+/// A mask being changed.
+private struct MaskDraft {
+  enum Region {
+    case all
+    case rows([Int])
+    case columns([Int])
+    case indices([Int])
+  }
+
+  private let rows: Int
+  private let columns: Int
+  private let rowBytes: Int
+  private var bytes: [UInt8]
+  private let original: [UInt8]
+
+  init(_ tensor: PrunableTensor, mask: MaskBits?) {
+    rows = tensor.rows
+    columns = tensor.columns
+    rowBytes = MaskBits.rowBytes(columns: columns)
+    bytes = (mask ?? MaskBits(keepingAll: rows, columns: columns)).bytes
+    original = bytes
+  }
+
+  var mask: MaskBits? { MaskBits(rows: rows, columns: columns, bytes: bytes) }
+  var changed: Int { zip(bytes, original).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount } }
+
+  /// Changes the bits of a region; returns what is wrong with it instead, if something is.
+  mutating func apply(_ verb: MaskEdit.Verb, _ region: Region) -> String? {
+    func outside(_ values: [Int], _ count: Int, _ name: String) -> String? {
+      values.first { !(0..<count).contains($0) }.map { "\(name) \($0) is outside 0...\(count - 1)" }
+    }
+    switch region {
+    case .all:
+      for row in 0..<rows { change(verb, row: row) }
+    case .rows(let chosen):
+      if let fault = outside(chosen, rows, "row") { return fault }
+      for row in chosen { change(verb, row: row) }
+    case .columns(let chosen):
+      if let fault = outside(chosen, columns, "column") { return fault }
+      for column in chosen {
+        for row in 0..<rows { change(verb, row: row, column: column) }
+      }
+    case .indices(let chosen):
+      if let fault = outside(chosen, rows * columns, "index") { return fault }
+      for index in chosen { change(verb, row: index / columns, column: index % columns) }
+    }
+    return nil
+  }
+
+  private mutating func change(_ verb: MaskEdit.Verb, row: Int) {
+    for column in 0..<columns { change(verb, row: row, column: column) }
+  }
+
+  private mutating func change(_ verb: MaskEdit.Verb, row: Int, column: Int) {
+    let bit = UInt8(1) << (column % 8)
+    switch verb {
+    case .prune: bytes[row * rowBytes + column / 8] &= ~bit
+    case .restore: bytes[row * rowBytes + column / 8] |= bit
+    case .invert: bytes[row * rowBytes + column / 8] ^= bit
+    }
+  }
+}

@@ -1,0 +1,63 @@
+// A revision as a Hugging Face folder: masks burnt into the weights, everything else as it was loaded.
+
+package import Checkpoints
+import JSON
+package import OrderedCollections
+package import Tensors
+import Workspace
+
+/// What an export wrote.
+package struct ExportedFile: Sendable, Equatable {
+  package let name: String
+  package let bytes: Int
+}
+
+/// Writes `state` to the folder `path`: config.json, model.safetensors and the tokenizer's files of `checkpoint`.
+///
+/// Plain types keep their type and every kept weight its bits; block-quantised types become f32, in which their
+/// values are exact. Pruned weights are zero. Written under a temporary name, synced and renamed.
+/// - Parameter replacing: whether a folder of files that is there already may be replaced.
+/// - Throws: `CheckpointError` if the folder cannot be written (what was there is then intact), `Cancelled`.
+package func exportHuggingFace(
+  _ state: ModelState, checkpoint: Checkpoint, to path: String, replacing: Bool,
+  provenance: OrderedDictionary<String, String>, monitor: Monitor
+) throws -> [ExportedFile] {
+  let entries = state.revision.tensors.map { name, tensor in
+    let view = tensor.weights.view
+    let dtype: DType = view.dtype.blockElements == 1 ? view.dtype : .f32
+    return SafetensorsEntry(name: name, dtype: dtype, shape: view.shape) { sink in
+      try produce(tensor.masked, as: dtype, into: sink)
+    }
+  }
+  var configuration = checkpoint.configuration
+  if checkpoint.format == .gguf { configuration["torch_dtype"] = "float32" }
+  var files: [ExportedFile] = []
+  try AtomicFolder.write(to: path, replacing: replacing) { folder in
+    try folder.write("config.json") { try $0.write(JSON.object(configuration).prettyPrinted() + [0x0a]) }
+    for companion in checkpoint.companionFiles {
+      try folder.write(companion.name) { try $0.write(companion.bytes()) }
+    }
+    try folder.write("model.safetensors") { file in
+      var metadata = ["format": "pt"]  // readers of this layout look for the framework's name here
+      for (key, value) in provenance { metadata[key] = value }
+      try SafetensorsWriter.write(entries, metadata: metadata, into: file, monitor: monitor)
+    }
+    files = folder.files.map { ExportedFile(name: $0.name, bytes: $0.byteCount) }
+  }
+  return files
+}
+
+/// Hands the rows of a tensor to `sink` in pieces of about a megabyte.
+private func produce(_ tensor: MaskedTensor, as dtype: DType, into sink: SafetensorsEntry.Sink) throws {
+  let rows = max(1, (1 << 18) / tensor.columns)
+  let floats = dtype == tensor.weights.dtype ? nil : FloatBuffer(count: rows * tensor.columns)
+  for start in stride(from: 0, to: tensor.rows, by: rows) {
+    let range = start..<min(tensor.rows, start + rows)
+    if let floats {
+      for row in range { tensor.readRow(row, into: floats.pointer + (row - start) * tensor.columns) }
+      try sink(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(floats.values)[..<(range.count * tensor.columns * 4)]))
+    } else {
+      try tensor.storedBytes(rows: range).withUnsafeBytes(sink)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// A model at one revision: the arithmetic together with the weights, as every computation here takes it.
+
+package import OrderedCollections
+import Tensors
+package import Transformers
+package import Workspace
+
+/// A linear map whose weights may be pruned.
+package struct PrunableTensor: Sendable {
+  package let name: String
+  package let layer: Int
+  package let rows: Int
+  package let columns: Int
+  package var elementCount: Int { rows * columns }
+}
+
+/// A model and a revision of it.
+package struct ModelState: Sendable {
+  package let transformer: any Transformer
+  package let revision: Revision
+
+  package init(transformer: any Transformer, revision: Revision) {
+    self.transformer = transformer
+    self.revision = revision
+  }
+
+  /// The prunable tensors, layer by layer, in the order of computation.
+  package var prunableTensors: OrderedDictionary<String, PrunableTensor> {
+    var prunable: OrderedDictionary<String, PrunableTensor> = [:]
+    for layer in 0..<transformer.shape.layers {
+      for name in transformer.linearInputs(layer: layer).flatMap(\.tensors) {
+        guard let view = revision.tensors[name]?.weights.view else { continue }
+        prunable[name] = PrunableTensor(name: name, layer: layer, rows: view.rows, columns: view.columns)
+      }
+    }
+    return prunable
+  }
+
+  /// The prunable tensors whose names match one of `globs`; all for nil.
+  /// - Throws: `CompressionError.modulesMatchNothing` if a glob matches none.
+  package func prunableTensors(
+    matching globs: [String]?
+  ) throws(CompressionError) -> OrderedDictionary<String, PrunableTensor> {
+    let all = prunableTensors
+    guard let globs else { return all }
+    for glob in globs where !all.keys.contains(where: { Glob(glob).matches($0) }) {
+      throw .modulesMatchNothing(globs: [glob], examples: Array(all.keys.prefix(2)))
+    }
+    guard !globs.isEmpty else { throw .modulesMatchNothing(globs: globs, examples: Array(all.keys.prefix(2))) }
+    return all.filter { name, _ in globs.contains { Glob($0).matches(name) } }
+  }
+
+  /// The prunable tensor of a name.
+  /// - Throws: `CompressionError` that tells an unknown name from one that is not prunable.
+  package func prunableTensor(_ name: String) throws(CompressionError) -> PrunableTensor {
+    if let tensor = prunableTensors[name] { return tensor }
+    if revision.tensors[name] != nil { throw .tensorNotPrunable(name: name) }
+    let last = name.split(separator: ".").suffix(2).joined(separator: ".")
+    let nearest = last.isEmpty ? [] : revision.tensors.keys.filter { $0.contains(last) }.prefix(2)
+    throw .tensorNotFound(name: name, nearest: Array(nearest))
+  }
+}

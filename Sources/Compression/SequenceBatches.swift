@@ -1,0 +1,15 @@
+// How the sequences of a dataset are cut into batches that go through a model together.
+
+import Transformers
+
+/// Tokens of a batch: enough rows for matrix products at full speed, few enough for caches and quick cancellation.
+private let batchTokens = 2048
+/// What the activations of a batch may take, whatever the model's width.
+private let batchBytes = 512 << 20
+
+/// Ranges of sequences, in order, the same for the same sizes.
+func sequenceBatches(sequences: Int, length: Int, model: any Transformer) -> [Range<Int>] {
+  let tokens = min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
+  let size = max(1, tokens / length)
+  return stride(from: 0, to: sequences, by: size).map { $0..<min(sequences, $0 + size) }
+}

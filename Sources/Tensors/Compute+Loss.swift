@@ -1,0 +1,54 @@
+// Cross-entropy straight from hidden states: the logits of a batch never exist at once.
+
+import CKernels
+import Glibc
+
+extension Compute {
+  /// Vocabulary entries whose logits exist at a time, and rows that share them.
+  private static let slice = 2048, tallest = 512
+
+  /// losses[n] = -log softmax(hidden[n] · headᵀ)[targets[n]], in nats, for N rows.
+  ///
+  /// Walks over the vocabulary in slices and keeps each row's running maximum and sum (online softmax, Milakov &
+  /// Gimelshein 2018), sums in double.
+  /// - Parameters:
+  ///   - hidden: `[N, C]`, already normalised; head: `[V, C]`.
+  ///   - targets: N token ids in 0..<V, checked by the caller.
+  /// - Throws: `Cancelled`.
+  package func crossEntropyForward(
+    hidden: UnsafePointer<Float>, head: MaskedTensor, targets: [Int32], cancellation: Cancellation
+  ) throws(Cancelled) -> [Double] {
+    let N = targets.count, V = head.rows, C = head.columns
+    let height = min(Self.tallest, max(1, (N + pool.threads - 1) / pool.threads))
+    let width = min(V, Self.slice)
+    let inPlace = head.inPlace
+    let sliceWeights = inPlace == nil ? FloatBuffer(count: width * C) : nil
+    let logits = FloatBuffer(count: pool.threads * height * width)
+    let maxima = FloatBuffer(count: N), chosen = FloatBuffer(count: N)
+    maxima.values.initialize(repeating: -.infinity)
+    chosen.values.initialize(repeating: 0)
+    var sums = [Double](repeating: 0, count: N)
+    for v in stride(from: 0, to: V, by: width) {
+      try cancellation.check()
+      let n = min(width, V - v)
+      if let sliceWeights { head.read(rows: v..<v + n, into: sliceWeights.pointer, pool: pool) }
+      let weights = inPlace.map { $0 + v * C } ?? UnsafePointer(sliceWeights?.pointer ?? logits.pointer)
+      sums.withUnsafeMutableBufferPointer { sums in
+        pool.parallelFor((N + height - 1) / height, cancellation: cancellation) { piece, worker in
+          let first = piece * height, last = min(N, first + height)
+          let slab = logits.pointer + worker * height * width  // [rows, n]
+          blas.multiplyByTransposed(
+            m: last - first, n: n, k: C, hidden + first * C, lda: C, weights, ldb: C, slab, ldc: n)
+          for row in first..<last {
+            let rowLogits = slab + (row - first) * n
+            ck_logsumexp_update(&maxima.pointer[row], &sums[row], rowLogits, n)
+            let target = Int(targets[row]) - v
+            if target >= 0 && target < n { chosen.pointer[row] = rowLogits[target] }
+          }
+        }
+      }
+    }
+    try cancellation.check()
+    return (0..<N).map { Double(maxima.pointer[$0]) + log(sums[$0]) - Double(chosen.pointer[$0]) }
+  }
+}

@@ -1,0 +1,48 @@
+// The element types of checkpoints: how many bytes hold how many elements.
+// Arithmetic is always fp32; these are storage only. The arithmetic of each lives in `Convert.swift`.
+
+/// How the elements of a tensor are stored.
+///
+/// Block-quantised types (`q8_0`, `q4_0`, `q4_1`) store `blockElements` consecutive elements of a row
+/// in `blockBytes` bytes, as the GGUF specification lays them out; every other type has blocks of one.
+package enum DType: String, Sendable, CaseIterable {
+  case f64, f32, f16, bf16
+  case i64, i32, i16, i8, u8, bool
+  case q8_0, q4_0, q4_1
+
+  /// Elements that share one block; 1 for plain types.
+  package var blockElements: Int {
+    switch self {
+    case .q8_0, .q4_0, .q4_1: 32
+    default: 1
+    }
+  }
+
+  /// Bytes of one block (of one element, for plain types).
+  package var blockBytes: Int {
+    switch self {
+    case .f64, .i64: 8
+    case .f32, .i32: 4
+    case .f16, .bf16, .i16: 2
+    case .i8, .u8, .bool: 1
+    case .q8_0: 34
+    case .q4_0: 18
+    case .q4_1: 20
+    }
+  }
+
+  /// True for the types that hold weights, which `WeightReader` can turn into fp32.
+  package var holdsWeights: Bool {
+    switch self {
+    case .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1: true
+    default: false
+    }
+  }
+
+  /// Bytes of `count` elements laid out row after row, or nil if a block would be cut or the product overflows.
+  package func byteCount(elements count: Int) -> Int? {
+    guard count >= 0, count % blockElements == 0 else { return nil }
+    let (bytes, overflow) = (count / blockElements).multipliedReportingOverflow(by: blockBytes)
+    return overflow ? nil : bytes
+  }
+}
