@@ -1,0 +1,168 @@
+// The text of every error, as a client reads it.
+
+import Compression
+import PluginHost
+import Testing
+
+@Suite struct ErrorMessageTests {
+  static let path = "/p/x.so"
+
+  static let table: [(error: PluginError, kind: String, message: String)] = [
+    (
+      .notFound(id: "wnada", loaded: ["magnitude", "wanda"]), "pluginNotFound",
+      "There is no plugin 'wnada'; loaded are magnitude, wanda. Load one with plugin/load, or put it on "
+        + "ESPALIER_PLUGIN_PATH."
+    ),
+    (
+      .notFound(id: "wanda", loaded: []), "pluginNotFound",
+      "There is no plugin 'wanda'; none is loaded. Load one with plugin/load, or put it on ESPALIER_PLUGIN_PATH."
+    ),
+    (
+      .failed(id: "wanda", tensor: "t", status: 2, message: "no moments"), "pluginFailed",
+      "Plugin 'wanda' could not score 't' (invalid argument): no moments"
+    ),
+    (
+      .failed(id: "wanda", tensor: "t", status: 3, message: ""), "pluginFailed",
+      "Plugin 'wanda' could not score 't' (failed): it gave no reason"
+    ),
+    (
+      .failed(id: "wanda", tensor: "t", status: 1, message: ""), "pluginFailed",
+      "Plugin 'wanda' could not score 't' (cancelled, though nobody asked): it gave no reason"
+    ),
+    (
+      .failed(id: "wanda", tensor: "t", status: 4, message: "m"), "pluginFailed",
+      "Plugin 'wanda' could not score 't' (out of memory): m"
+    ),
+    (
+      .failed(id: "wanda", tensor: "t", status: -9, message: "m"), "pluginFailed",
+      "Plugin 'wanda' could not score 't' (status -9, which the plugin ABI does not define): m"
+    ),
+    (
+      .inputInvalid(id: "wanda", tensor: "t", .momentsMissing), "pluginInputInvalid",
+      "Plugin 'wanda' was not called for 't': it needs moments of the inputs. Give a calibration dataset."
+    ),
+    (
+      .inputInvalid(id: "wanda", tensor: "t", .shape(what: "weights", rows: 2, columns: 3, given: 5)),
+      "pluginInputInvalid",
+      "Plugin 'wanda' was not called for 't': a matrix of 2 x 3 came with 5 weights."
+    ),
+    (
+      .inputInvalid(id: "wanda", tensor: "t", .momentsMismatch(what: "inputs", given: 4, expected: 3)),
+      "pluginInputInvalid",
+      "Plugin 'wanda' was not called for 't': the moments have 4 inputs, expected 3."
+    ),
+    (
+      .inputInvalid(id: "wanda", tensor: "t", .parameterCount(given: 0, expected: 1)), "pluginInputInvalid",
+      "Plugin 'wanda' was not called for 't': it takes 1 parameters, given were 0."
+    ),
+    (
+      .inputInvalid(
+        id: "wanda", tensor: "t",
+        .parameterValue(
+          name: "normExponent", given: .number(5), allowed: .number(default: 1, minimum: 0, maximum: 4))),
+      "pluginInputInvalid",
+      "Plugin 'wanda' was not called for 't': parameter 'normExponent' is 5.0, allowed is a number of 0.0...4.0."
+    ),
+  ]
+
+  static let rejections: [(rejection: PluginRejection, reason: String, message: String)] = [
+    (
+      .unreadable(reason: "No such file or directory"), "unreadable",
+      "it cannot be read (No such file or directory). Check the path and its permissions."
+    ),
+    (.notRegularFile, "notRegularFile", "it is not a regular file. Give the path of a shared library."),
+    (
+      .writableByAnyone(path: "/p"), "writableByAnyone",
+      "anyone may write to '/p', so anyone could run code in this process. Run: chmod o-w '/p'"
+    ),
+    (
+      .folderNotAbsolute, "folderNotAbsolute",
+      "a folder in ESPALIER_PLUGIN_PATH must be an absolute path, so that what is loaded does not depend on the "
+        + "working directory."
+    ),
+    (
+      .notELF, "notELF",
+      "it is not a 64-bit little-endian ELF file. Give a shared library built for this system."
+    ),
+    (
+      .notSharedLibrary, "notSharedLibrary",
+      "it is an ELF file but no shared library. Build it with -shared -fPIC."
+    ),
+    (
+      .otherMachine(found: 183, expected: 62), "otherMachine",
+      "it was built for processor type 183, this is 62 (numbers of ELF's e_machine). Build it for this machine."
+    ),
+    (
+      .damaged(detail: "a segment lies outside the file"), "damaged",
+      "its ELF structure is damaged or cut short (a segment lies outside the file). Build or copy it again."
+    ),
+    (
+      .symbolMissing, "symbolMissing",
+      "it defines no symbol 'espalier_plugin'. Define the descriptor that espalier_plugin.h describes, and include "
+        + "that header, which makes it visible."
+    ),
+    (
+      .symbolNotData, "symbolNotData",
+      "its symbol 'espalier_plugin' is not a constant in the file. It must be a const descriptor, not a function."
+    ),
+    (
+      .abiMajor(found: 2, supported: 1), "abiMajor",
+      "it was built for plugin ABI 2.x, this host has 1.0. Build it with this host's espalier_plugin.h."
+    ),
+    (
+      .abiMinor(found: 3, supported: 0), "abiMinor",
+      "it needs plugin ABI 1.3 or newer, this host has 1.0. Use a newer Espalier, or build it with this host's "
+        + "espalier_plugin.h."
+    ),
+    (
+      .structSize(name: "espalier_selector", found: 8, expected: 32), "structSize",
+      "espalier_selector says that it has 8 bytes; version 1.0 has 32. Set struct_size to sizeof the struct."
+    ),
+    (
+      .changedSinceLoaded, "changedSinceLoaded",
+      "the file has changed since it was loaded, and a loaded library stays as it is until the process ends. Restart "
+        + "the daemon, or give the new build another path and id."
+    ),
+    (
+      .notLoadable(reason: "undefined symbol: f"), "notLoadable",
+      "the system's loader refused it (undefined symbol: f)."
+    ),
+    (
+      .descriptorMoved, "descriptorMoved",
+      "the descriptor in memory is not the one in the file. The file may have been replaced while it was being "
+        + "loaded; try again."
+    ),
+    (
+      .fieldInvalid(field: "id", problem: "is missing or empty"), "fieldInvalid", "its field id is missing or empty."
+    ),
+    (
+      .nothingOffered(known: ["espalier.selector/1"]), "nothingOffered",
+      "it offers none of the extensions that this host knows (espalier.selector/1). Return one from get_extension."
+    ),
+    (
+      .duplicate(id: "wanda", first: "/a.so"), "duplicateId",
+      "plugin 'wanda' is loaded from '/a.so' already. Unload that one first, or give this one its own id."
+    ),
+  ]
+
+  @Test(arguments: table.indices)
+  func errorsSayWhatWasGivenAndExpected(index: Int) {
+    let (error, kind, message) = Self.table[index]
+    #expect(error.kind == kind)
+    #expect(error.message == message)
+    #expect("\(error)" == message)
+  }
+
+  @Test(arguments: rejections.indices)
+  func rejectionsSayWhy(index: Int) {
+    let (rejection, reason, message) = Self.rejections[index]
+    let error = PluginError.rejected(path: Self.path, rejection)
+    #expect(error.kind == "pluginRejected")
+    #expect(rejection.reason == reason)
+    #expect(error.message == "'\(Self.path)' is not used as a plugin: \(message)")
+  }
+
+  @Test func reasonsAreDistinct() {
+    #expect(Set(Self.rejections.map(\.reason)).count == Self.rejections.count)
+  }
+}
