@@ -1,0 +1,27 @@
+// evaluate/perplexity: how good a revision is.
+
+import Compression
+import WireTypes
+import Workspace
+
+let evaluationRoutes = [
+  Route(
+    EvaluatePerplexity.self, model: \.model, access: { .reading(.model($0.model), .dataset($0.dataset)) },
+    prepare: perplexity)
+]
+
+private func perplexity(_ params: EvaluatePerplexity.Params, _ context: ServerContext) throws -> Plan {
+  let state = try context.model(params.model).state(params.revision)
+  let dataset = try context.dataset(params.dataset)
+  let compute = try context.compute()
+  return .work(.compute) { monitor in
+    let start = monotonicSeconds()
+    let result = try evaluatePerplexity(
+      state, dataset: dataset, window: params.window, compute: compute, monitor: monitor)
+    return EvaluatePerplexity.result(
+      model: params.model, revision: state.revision.id, dataset: params.dataset,
+      window: params.window ?? dataset.sequenceLength, perplexity: result.perplexity, nll: result.nll,
+      standardError: result.standardError, tokens: result.tokens, windows: result.perWindow.count,
+      perWindow: params.perWindow ? result.perWindow : nil, seconds: monotonicSeconds() - start)
+  }
+}

@@ -1,0 +1,55 @@
+// A request on its way to an answer.
+
+import JSON
+import JSONRPC
+import Tensors
+
+/// What preparing a request comes to: the answer itself, or work for another lane.
+enum Plan {
+  case answer(JSON)
+  case work(Lane, @Sendable (Monitor) throws -> JSON)
+}
+
+/// A request that is not answered yet. Immutable but for what its parts guard themselves.
+final class Job: Sendable {
+  /// `j1`, `j2`, ...
+  let id: String
+  let method: String
+  let model: String?
+  let requestID: RequestID
+  let access: Access
+  let cancellation = Cancellation()
+  let progress: ProgressReporter
+  let responder: Responder
+  let prepare: @Sendable () throws -> Plan
+
+  init(
+    id: String, request: Request, model: String?, access: Access, progress: ProgressReporter, responder: Responder,
+    prepare: @escaping @Sendable () throws -> Plan
+  ) {
+    self.id = id
+    method = request.method
+    self.model = model
+    requestID = request.id
+    self.access = access
+    self.progress = progress
+    self.responder = responder
+    self.prepare = prepare
+  }
+
+  var monitor: Monitor {
+    Monitor(cancellation: cancellation) { [progress] fraction, message in progress.report(fraction, message) }
+  }
+
+  func answer(_ result: Result<JSON, any Error>) {
+    switch result {
+    case .success(let json):
+      progress.end("done")
+      responder.reply(json)
+    case .failure(let error):
+      let response = ResponseError(error)
+      progress.end(response.code == .requestCancelled ? "cancelled" : "failed")
+      responder.fail(response)
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// A resident model: its checkpoint, its arithmetic, and the history of its revisions.
+
+import BuiltinModels
+import Checkpoints
+import Compression
+import JSON
+import OrderedCollections
+import Tensors
+import Transformers
+import WireTypes
+import Workspace
+
+final class LoadedModel: Sendable {
+  let name: String
+  let source: String
+  let checkpoint: Checkpoint
+  let transformer: any Transformer
+  let history: History
+
+  /// Opens and checks the checkpoint; its weights stay on disk, mapped.
+  /// - Throws: `CheckpointError`, `TransformerError`, `ServerError`.
+  init(source: String, name: String) throws {
+    self.name = name
+    self.source = source
+    checkpoint = try Checkpoint.open(path: try resolveModelSource(source))
+    transformer = try makeTransformer(configuration: checkpoint.configuration)
+    try checkTensors(of: checkpoint, fit: transformer)
+    let tensors = checkpoint.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) }
+    history = History(
+      tensors: tensors, operation: Operation(method: ModelLoad.name, summary: "loaded from \(source)"))
+  }
+
+  /// The model at a revision; nil is the current one.
+  /// - Throws: `WorkspaceError.revisionNotFound`.
+  func state(_ revision: String?) throws(WorkspaceError) -> ModelState {
+    ModelState(transformer: transformer, revision: try history.revision(revision))
+  }
+
+  var weightsBytes: Int { checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount } }
+
+  /// Bytes of all masks of all revisions, each shared mask once.
+  var maskBytes: Int {
+    var seen: Set<BlobID> = []
+    var bytes = 0
+    for tensor in history.log.revisions.flatMap(\.tensors.values) {
+      guard let mask = tensor.mask, seen.insert(mask.id).inserted else { continue }
+      bytes += mask.bits.bytes.count
+    }
+    return bytes
+  }
+
+  var facts: ModelFacts {
+    let shape = transformer.shape
+    return ModelFacts(
+      model: name, source: source, format: checkpoint.format.rawValue,
+      architecture: checkpoint.configuration["model_type"]?.string ?? "",
+      parameters: history.current.parameterCount, bytes: weightsBytes, layers: shape.layers,
+      hiddenSize: shape.hiddenSize, vocabularySize: shape.vocabularySize, maximumLength: shape.maximumLength)
+  }
+
+  /// Where the history stands.
+  var place: PlaceFacts {
+    let log = history.log
+    return PlaceFacts(
+      model: name, revision: log.current, branch: log.branch, canUndo: log.canUndo, canRedo: log.canRedo)
+  }
+}
+
+/// A dataset and where its text came from.
+struct LoadedDataset: Sendable {
+  let dataset: Dataset
+  let source: String
+}
+
+private let builtinPrefix = "builtin:"
+
+/// The path of a model's source, `builtin:` names resolved.
+private func resolveModelSource(_ source: String) throws(ServerError) -> String {
+  guard source.hasPrefix(builtinPrefix) else { return source }
+  let name = String(source.dropFirst(builtinPrefix.count))
+  guard let path = BuiltinModels.path(ofModel: name) else {
+    throw .builtinNotFound(name: source, builtins: BuiltinModels.models.map { builtinPrefix + $0 })
+  }
+  return path
+}
+
+/// The path of a text, `builtin:` names resolved.
+func resolveText(_ path: String) throws(ServerError) -> String {
+  guard path.hasPrefix(builtinPrefix) else { return path }
+  guard let resolved = BuiltinModels.path(ofText: String(path.dropFirst(builtinPrefix.count))) else {
+    throw .builtinNotFound(name: path, builtins: BuiltinModels.texts.map { builtinPrefix + $0 })
+  }
+  return resolved
+}
+
+/// The name of a model whose client gave none: the last part of its source, without `.gguf`.
+func defaultModelName(_ source: String) -> String {
+  let last = source.split(whereSeparator: { $0 == "/" || $0 == ":" }).last.map(String.init) ?? source
+  return last.hasSuffix(".gguf") ? String(last.dropLast(5)) : last
+}

@@ -1,0 +1,172 @@
+// Requests in the order of their arrival, on the lanes where their work belongs. Nothing here knows a method.
+
+import JSON
+import JSONRPC
+import Tensors
+import Threads
+
+/// Runs jobs. A job is first prepared on the control lane, as soon as no earlier one stands in its way, and then, if
+/// it is more than an answer, worked on in its lane. All is in order of arrival.
+final class Scheduler: Sendable {
+  /// Requests that may be unanswered at a time.
+  static let limit = 1024
+
+  private enum Stage {
+    case waiting
+    case preparing
+    case ready(Lane, @Sendable (Monitor) throws -> JSON)
+    case working
+  }
+
+  private struct Entry {
+    let job: Job
+    var stage = Stage.waiting
+
+    var isPrepared: Bool {
+      switch stage {
+      case .waiting, .preparing: false
+      case .ready, .working: true
+      }
+    }
+  }
+
+  private struct State {
+    /// Unanswered jobs, oldest first.
+    var entries: [Entry] = []
+    var numbered = 0
+    var stopped = false
+    var lanes = Lane.allCases.count
+  }
+
+  private let gate = Gate(State())
+
+  init() {
+    for lane in Lane.allCases {
+      startThread(named: "lane-\(lane.name)") { [self] in
+        while let task = nextTask(lane) { task() }
+        gate.withLock { $0.lanes -= 1 }
+      }
+    }
+  }
+
+  /// Takes a job.
+  /// - Parameter make: makes the job, given a number for its id.
+  /// - Throws: `ServerError.tooManyRequests`.
+  func add(_ make: (_ number: Int) -> Job) throws(ServerError) {
+    let accepted = gate.withLock { state in
+      guard state.entries.count < Self.limit, !state.stopped else { return false }
+      state.numbered += 1
+      state.entries.append(Entry(job: make(state.numbered)))
+      return true
+    }
+    if !accepted { throw .tooManyRequests(limit: Self.limit) }
+  }
+
+  // MARK: Lanes
+
+  /// Waits for the next piece of work of a lane; nil when the scheduler stops.
+  private func nextTask(_ lane: Lane) -> (() -> Void)? {
+    let task: (() -> Void)?? = gate.wait { state in
+      if state.stopped { return .some(nil) }
+      return (lane == .control ? self.takePreparation(&state) : self.takeWork(lane, &state)).map { .some($0) }
+    }
+    return task ?? nil
+  }
+
+  private func takePreparation(_ state: inout State) -> (() -> Void)? {
+    for (index, entry) in state.entries.enumerated() {
+      guard case .waiting = entry.stage else { continue }
+      let earlier = state.entries[..<index]
+      guard !earlier.contains(where: { entry.job.access.mustWait(for: $0.job.access, prepared: $0.isPrepared) })
+      else { continue }
+      state.entries[index].stage = .preparing
+      return { self.prepare(entry.job) }
+    }
+    return nil
+  }
+
+  private func takeWork(_ lane: Lane, _ state: inout State) -> (() -> Void)? {
+    for (index, entry) in state.entries.enumerated() {
+      guard case .ready(lane, let work) = entry.stage else { continue }
+      state.entries[index].stage = .working
+      return { self.finish(entry.job, Result { try work(entry.job.monitor) }) }
+    }
+    return nil
+  }
+
+  private func prepare(_ job: Job) {
+    do {
+      try job.cancellation.check()
+      switch try job.prepare() {
+      case .answer(let json): finish(job, .success(json))
+      case .work(let lane, let work):
+        try job.cancellation.check()
+        job.progress.begin()
+        gate.withLock { state in
+          guard let index = state.entries.firstIndex(where: { $0.job === job }) else { return }
+          state.entries[index].stage = .ready(lane, work)
+        }
+      }
+    } catch {
+      finish(job, .failure(error))
+    }
+  }
+
+  /// Answers a job and lets those go on that waited for it. Answering comes first: a client that has its answer may
+  /// count on its effects, and one whose next request overtakes nothing loses nothing.
+  private func finish(_ job: Job, _ result: Result<JSON, any Error>) {
+    job.answer(result)
+    gate.withLock { state in state.entries.removeAll { $0.job === job } }
+  }
+
+  // MARK: Cancelling
+
+  /// Cancels the unanswered requests that `isMeant` picks. One that waits is answered at once, one that runs as soon
+  /// as its work notices.
+  @discardableResult
+  private func cancel(where isMeant: (Job) -> Bool) -> Int {
+    let (found, idle) = gate.withLock { state in
+      let meant = state.entries.filter { isMeant($0.job) }
+      let idle = meant.filter { entry in
+        switch entry.stage {
+        case .waiting, .ready: true
+        case .preparing, .working: false
+        }
+      }
+      for entry in meant { entry.job.cancellation.cancel() }
+      state.entries.removeAll { entry in idle.contains { $0.job === entry.job } }
+      return (meant.count, idle.map(\.job))
+    }
+    for job in idle { job.answer(.failure(Cancelled())) }
+    return found
+  }
+
+  /// Cancels the request of that id, if it is unanswered.
+  func cancel(request id: RequestID) { cancel { $0.requestID == id } }
+
+  /// Cancels the job of that id.
+  /// - Throws: `ServerError.jobNotFound`.
+  func cancel(job id: String) throws(ServerError) {
+    if cancel(where: { $0.id == id }) == 0 { throw .jobNotFound(job: id) }
+  }
+
+  func cancelAll() { cancel { _ in true } }
+
+  /// Takes no more jobs, and waits for the lanes to end what they are at.
+  func stop(within seconds: Double) {
+    gate.withLock { $0.stopped = true }
+    gate.wait(atMost: seconds) { $0.lanes == 0 ? () : nil }
+  }
+
+  /// The unanswered jobs, oldest first, and whether each is being worked on.
+  var jobs: [(job: Job, isRunning: Bool)] {
+    gate.withLock { state in
+      state.entries.map { entry in
+        switch entry.stage {
+        case .waiting, .ready: (entry.job, false)
+        case .preparing, .working: (entry.job, true)
+        }
+      }
+    }
+  }
+}

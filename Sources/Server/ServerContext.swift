@@ -1,0 +1,93 @@
+// What handlers work with: the resident things, the machinery, and the way to speak to the client.
+
+import Compression
+import JSON
+import JSONRPC
+import PluginHost
+import Synchronization
+import Tensors
+import WireTypes
+import Workspace
+
+/// One per server. Every part guards itself.
+final class ServerContext: Sendable {
+  let models = Registry<LoadedModel>(prefix: "model")
+  let datasets = Registry<LoadedDataset>(prefix: "d")
+  let scores = Registry<ScoreSet>(prefix: "s")
+  let calibrations = CalibrationCache(capacityBytes: 256 << 20)
+  let scheduler: Scheduler
+  let outbox: Outbox
+  let trace = TraceSetting()
+  let started = monotonicSeconds()
+  private let limits: FrameLimits
+  private let pool: ComputePool
+  private let loadedCompute = Mutex<Compute?>(nil)
+  private let registeredPlugins: PluginRegistry
+  private let discovered = Mutex(false)
+
+  init(options: ServeOptions, outbox: Outbox, scheduler: Scheduler) {
+    self.outbox = outbox
+    self.scheduler = scheduler
+    limits = FrameLimits(bodyBytes: options.maximumBodyBytes)
+    let pool = ComputePool(threads: options.threads ?? ComputePool.availableProcessors)
+    self.pool = pool
+    registeredPlugins = PluginRegistry(
+      services: PluginServices(
+        log: { level, plugin, message in
+          sendLog(LogMessage.Level(rawValue: Int(level.rawValue)) ?? .log, "\(plugin): \(message)", to: outbox)
+        },
+        parallelFor: { count, body in pool.parallelFor(count) { iteration, _ in body(iteration) } }))
+  }
+
+  var threads: Int { pool.threads }
+
+  /// The linear algebra, loaded when it is first needed: an idle server does without its memory.
+  /// - Throws: `BLASError`.
+  func compute() throws(BLASError) -> Compute {
+    try loadedCompute.withLock { (loaded) throws(BLASError) in
+      if let compute = loaded { return compute }
+      let compute = try Compute(pool: pool)
+      loaded = compute
+      return compute
+    }
+  }
+
+  /// The linear algebra if it is loaded.
+  var computeIfLoaded: Compute? { loadedCompute.withLock { $0 } }
+
+  /// The plugins, found when they are first asked for.
+  var plugins: PluginRegistry {
+    discovered.withLock { discovered in
+      if !discovered { registeredPlugins.discover() }
+      discovered = true
+    }
+    return registeredPlugins
+  }
+
+  var wireLimits: JSON {
+    WireTypes.wireLimits(
+      bodyBytes: limits.bodyBytes, headerBytes: limits.headerBytes, depth: JSONLimits.message.depth,
+      batch: Incoming.batchLimit, requests: Scheduler.limit)
+  }
+
+  /// Tells the client something that is no answer; lost if the client reads too slowly.
+  func log(_ level: LogMessage.Level, _ message: String) { sendLog(level, message, to: outbox) }
+}
+
+private func sendLog(_ level: LogMessage.Level, _ message: String, to outbox: Outbox) {
+  // Text can always be written as JSON, so nothing is thrown here.
+  try? outbox.sendIfRoom { lost in
+    let text = lost == 0 ? message : "\(message) (\(lost) earlier lines were dropped)"
+    return Notification(method: LogMessage.name, params: LogMessage.params(level, text)).json
+  }
+}
+
+/// How much the client wants to hear; set by the reading thread, read by all.
+final class TraceSetting: Sendable {
+  private let level = Mutex(TraceLevel.off)
+
+  func set(_ new: TraceLevel?) {
+    if let new { level.withLock { $0 = new } }
+  }
+  var current: TraceLevel { level.withLock { $0 } }
+}

@@ -1,0 +1,71 @@
+// importance/query: looks at the scores of one tensor: a region, the extremes, or a heatmap.
+
+package import JSON
+
+package enum ImportanceQuery: Method {
+  package static let name = "importance/query"
+
+  package enum Question: Sendable, Equatable {
+    case region(RegionParam, ValueEncoding)
+    case top(count: Int, largest: Bool)
+    case heatmap(GridParam, ValueEncoding)
+  }
+
+  package struct Params: MethodParams {
+    package let scores: String
+    package let tensor: String
+    package let question: Question
+
+    package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      scores = try fields.string("scores")
+      tensor = try fields.string("tensor")
+      let region = try RegionParam.optional("region", &fields)
+      let top = try fields.optionalInt("topK", in: 1...4096)
+      let largest = try fields.string("order", oneOf: ["largest", "smallest"], default: "largest") == "largest"
+      let heatmap = try GridParam.optional("heatmap", &fields)
+      let words = ValueEncoding.allCases.map(\.rawValue)
+      let encoding = ValueEncoding(rawValue: try fields.string("encoding", oneOf: words, default: "numbers")) ?? .numbers
+      let questions = [
+        region.map { Question.region($0, encoding) }, top.map { Question.top(count: $0, largest: largest) },
+        heatmap.map { Question.heatmap($0, encoding) },
+      ].compactMap { $0 }
+      guard questions.count == 1, let question = questions.first else {
+        throw fields.error(
+          questions.isEmpty ? .missingField : .outOfRange, "region",
+          expected: "exactly one of `region`, `topK` and `heatmap`")
+      }
+      self.question = question
+    }
+  }
+
+  package static func result(
+    scores: String, tensor: String, rows: Int, columns: Int, values: [Float], encoding: ValueEncoding
+  ) -> JSON {
+    [
+      "scores": JSON(scores), "tensor": JSON(tensor), "rows": JSON(rows), "columns": JSON(columns),
+      "encoding": JSON(encoding.rawValue), "values": encoding.json(values),
+    ]
+  }
+
+  package static func result(
+    scores: String, tensor: String, top: [(row: Int, column: Int, score: Float)]
+  ) -> JSON {
+    [
+      "scores": JSON(scores), "tensor": JSON(tensor),
+      "top": .array(
+        top.map { ["row": JSON($0.row), "column": JSON($0.column), "score": wireNumber($0.score)] }),
+    ]
+  }
+
+  package static func result(
+    scores: String, tensor: String, heatmap: (rows: Int, columns: Int, values: [Float]), encoding: ValueEncoding
+  ) -> JSON {
+    [
+      "scores": JSON(scores), "tensor": JSON(tensor),
+      "heatmap": [
+        "rows": JSON(heatmap.rows), "columns": JSON(heatmap.columns), "encoding": JSON(encoding.rawValue),
+        "values": encoding.json(heatmap.values),
+      ],
+    ]
+  }
+}

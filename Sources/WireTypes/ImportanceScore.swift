@@ -1,0 +1,65 @@
+// importance/score: lets a plugin score a model's weights, and keeps the scores under a handle.
+
+package import JSON
+
+package enum ImportanceScore: Method {
+  package static let name = "importance/score"
+
+  package struct Params: MethodParams {
+    package let model: String
+    package let revision: String?
+    package let criterion: CriterionParam
+
+    package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      model = try fields.string("model")
+      revision = try fields.optionalString("revision")
+      criterion = try CriterionParam(&fields)
+      _ = try fields.string("unit", oneOf: ["weight"], default: "weight")
+    }
+  }
+
+  package struct Tensor: Sendable {
+    let json: JSON
+
+    /// - Parameter quantiles: by their fractions, as (0.5, median).
+    package init(
+      tensor: String, minimum: Float, maximum: Float, mean: Double, quantiles: [(fraction: Double, value: Float)],
+      histogram: [Int]
+    ) {
+      json = [
+        "tensor": JSON(tensor), "minimum": wireNumber(minimum), "maximum": wireNumber(maximum),
+        "mean": wireNumber(mean),
+        "quantiles": .object(JSONObject(quantiles.map { ("\($0.fraction)", wireNumber($0.value)) })),
+        "histogram": JSON(histogram),
+      ]
+    }
+  }
+
+  package static func result(
+    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], seconds: Double
+  ) -> JSON {
+    var result = scores.json
+    result["statisticsReused"] = JSON(neededLayers > 0 && reusedLayers == neededLayers)
+    result["reusedLayers"] = JSON(reusedLayers)
+    result["neededLayers"] = JSON(neededLayers)
+    result["seconds"] = JSON(seconds)
+    result["tensors"] = .array(tensors.map(\.json))
+    return result
+  }
+}
+
+/// What a client knows of scores.
+package struct ScoresFacts: Sendable {
+  let json: JSON
+
+  package init(
+    scores: String, model: String, revision: String, plugin: String, parameters: [(name: String, value: JSON)],
+    dataset: String?, group: String, bytes: Int
+  ) {
+    json = [
+      "scores": JSON(scores), "model": JSON(model), "revision": JSON(revision), "plugin": JSON(plugin),
+      "parameters": .object(JSONObject(parameters.map { ($0.name, $0.value) })), "datasetDigest": JSON(dataset),
+      "unit": "weight", "group": JSON(group), "bytes": JSON(bytes),
+    ]
+  }
+}

@@ -1,0 +1,48 @@
+// mask/apply: turns scores into masks at a sparsity, as a new revision. Never calls the plugin.
+
+package import JSON
+
+package enum MaskApply: Method {
+  package static let name = "mask/apply"
+
+  package struct Params: MethodParams {
+    package let model: String
+    package let scores: String
+    package let target: SparsityParam
+    /// Nil: the method's own.
+    package let group: String?
+    package let modules: [String]?
+
+    package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      model = try fields.string("model")
+      scores = try fields.string("scores")
+      target = try SparsityParam(&fields)
+      group = try fields.optionalString("group", oneOf: groupNames)
+      modules = try fields.optionalStrings("modules")
+    }
+  }
+
+  package static func result(_ pruned: PrunedFacts, seconds: Double) -> JSON {
+    var result = pruned.json
+    result["seconds"] = JSON(seconds)
+    return result
+  }
+}
+
+/// A revision that new masks made.
+package struct PrunedFacts: Sendable {
+  let json: JSON
+
+  /// - Parameters:
+  ///   - sparsity: of the tensors that were masked.
+  ///   - modelSparsity: of all parameters.
+  package init(
+    model: String, revision: String, parent: String?, sparsity: Double, modelSparsity: Double,
+    perTensor: [TensorSparsity]
+  ) {
+    json = [
+      "model": JSON(model), "revision": JSON(revision), "parent": JSON(parent), "sparsity": JSON(sparsity),
+      "modelSparsity": JSON(modelSparsity), "perTensor": .array(perTensor.map(\.json)),
+    ]
+  }
+}

@@ -1,0 +1,46 @@
+// model/describe: a model's tensors and layers at a revision.
+
+package import JSON
+
+package enum ModelDescribe: Method {
+  package static let name = "model/describe"
+  package typealias Params = RevisionParams
+
+  package struct Tensor: Sendable {
+    let json: JSON
+
+    /// - Parameter storedName: the file's own name, where it is another one (GGUF).
+    package init(
+      name: String, storedName: String?, shape: [Int], dtype: String, bytes: Int, prunable: Bool, layer: Int?,
+      sparsity: Double
+    ) {
+      json = [
+        "name": JSON(name), "storedName": JSON(storedName), "shape": JSON(shape), "dtype": JSON(dtype),
+        "bytes": JSON(bytes), "prunable": JSON(prunable), "layer": JSON(layer), "sparsity": JSON(sparsity),
+      ]
+    }
+  }
+
+  package struct Layer: Sendable {
+    let json: JSON
+
+    package init(layer: Int, parameters: Int, sparsity: Double) {
+      json = ["layer": JSON(layer), "parameters": JSON(parameters), "sparsity": JSON(sparsity)]
+    }
+  }
+
+  package static func result(
+    _ model: ModelFacts, revision: String, branch: String, sparsity: Double, configuration: JSON, tensors: [Tensor],
+    layers: [Layer], weightsBytes: Int, maskBytes: Int
+  ) -> JSON {
+    var result = model.json
+    result["revision"] = JSON(revision)
+    result["branch"] = JSON(branch)
+    result["sparsity"] = JSON(sparsity)
+    result["configuration"] = configuration
+    result["tensors"] = .array(tensors.map(\.json))
+    result["layerSummary"] = .array(layers.map(\.json))
+    result["memory"] = ["weightsBytes": JSON(weightsBytes), "maskBytes": JSON(maskBytes)]
+    return result
+  }
+}

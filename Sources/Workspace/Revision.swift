@@ -1,0 +1,60 @@
+// A state of a model that never changes: every tensor's blobs, where it came from, and what made it.
+
+package import OrderedCollections
+package import Tensors
+
+/// What made a revision: the method of the protocol and its telling parameters, for logs and provenance.
+package struct Operation: Sendable, Equatable {
+  /// `model/load`, `mask/apply`, ...
+  package let method: String
+  /// One line for people: `wanda 50 %, group row`.
+  package let summary: String
+  /// What reproduces it: plugin, parameters, dataset digest, sparsity, ... as text, in order.
+  package let details: OrderedDictionary<String, String>
+
+  package init(method: String, summary: String, details: OrderedDictionary<String, String> = [:]) {
+    self.method = method
+    self.summary = summary
+    self.details = details
+  }
+}
+
+/// An immutable state of a model. Tensors that an edit leaves alone are shared with the parent.
+package final class Revision: Sendable {
+  /// `r0` for the loaded model, then `r1`, `r2`, ... in order of creation.
+  package let id: String
+  package let parent: String?
+  package let operation: Operation
+  /// By canonical name, in the order of the checkpoint.
+  package let tensors: OrderedDictionary<String, StoredTensor>
+  /// Weights pruned by masks, and all weights of the model.
+  package let prunedCount: Int
+  package let parameterCount: Int
+
+  init(id: String, parent: String?, operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) {
+    self.id = id
+    self.parent = parent
+    self.operation = operation
+    self.tensors = tensors
+    prunedCount = tensors.values.reduce(0) { $0 + $1.prunedCount }
+    parameterCount = tensors.values.reduce(0) { $0 + $1.elementCount }
+  }
+
+  /// The tensors with some of them replaced: what the next revision is made of.
+  package func replacing(masks: [String: MaskBlob?]) -> OrderedDictionary<String, StoredTensor> {
+    var tensors = tensors
+    for (name, mask) in masks {
+      if let tensor = tensors[name] { tensors[name] = tensor.with(mask: mask) }
+    }
+    return tensors
+  }
+}
+
+extension Revision: WeightSource {
+  package func tensor(_ name: String) -> MaskedTensor {
+    guard let tensor = tensors[name] else {
+      preconditionFailure("no tensor \(name): a model is checked to have every tensor when it is loaded")
+    }
+    return tensor.masked
+  }
+}

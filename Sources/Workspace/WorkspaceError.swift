@@ -1,0 +1,57 @@
+// What can be wrong with a move on the graph of revisions or with a dataset.
+
+package enum WorkspaceError: Error, Equatable {
+  case revisionNotFound(id: String, newest: String)
+  case branchNotFound(name: String, branches: [String])
+  case branchExists(name: String, revision: String)
+  case branchNameInvalid(name: String)
+  case nothingToUndo(revision: String)
+  case nothingToRedo(revision: String)
+  case datasetTooSmall(tokens: Int, sequenceLength: Int)
+  case sequenceLengthInvalid(given: Int)
+  case sequencesNotAvailable(asked: Int, available: Int, sequenceLength: Int)
+  case tokenOutOfRange(token: Int, position: Int, vocabularySize: Int)
+
+  /// A stable word for clients.
+  package var kind: String {
+    switch self {
+    case .revisionNotFound: "revisionNotFound"
+    case .branchNotFound: "branchNotFound"
+    case .branchExists: "branchExists"
+    case .branchNameInvalid: "branchNameInvalid"
+    case .nothingToUndo: "nothingToUndo"
+    case .nothingToRedo: "nothingToRedo"
+    case .datasetTooSmall, .sequencesNotAvailable: "datasetTooSmall"
+    case .sequenceLengthInvalid: "sequenceLengthInvalid"
+    case .tokenOutOfRange: "tokenOutOfRange"
+    }
+  }
+
+  package var message: String {
+    switch self {
+    case .revisionNotFound(let id, let newest):
+      "There is no revision \"\(id)\"; they run from r0 to \(newest). revision/log lists them."
+    case .branchNotFound(let name, let branches):
+      "There is no branch \"\(name)\". Branches: \(branches.joined(separator: ", "))."
+    case .branchExists(let name, let revision):
+      "The branch \"\(name)\" exists already, at \(revision). Choose another name, or check it out."
+    case .branchNameInvalid(let name):
+      "\"\(name)\" cannot name a branch: expected 1 to 64 letters, digits, '-', '_', '.' or '/', and not the form "
+        + "of a revision (r0, r1, ...)."
+    case .nothingToUndo(let revision):
+      "Nothing to undo: \(revision) is the model as it was loaded."
+    case .nothingToRedo(let revision):
+      "Nothing to redo: no edit was undone since \(revision) became current."
+    case .datasetTooSmall(let tokens, let sequenceLength):
+      "The text has \(tokens) tokens, less than one sequence of \(sequenceLength). Give more text or a smaller "
+        + "sequenceLength."
+    case .sequenceLengthInvalid(let given):
+      "A sequence of \(given) tokens predicts nothing; sequenceLength must be at least 2."
+    case .sequencesNotAvailable(let asked, let available, let sequenceLength):
+      "\(asked) sequences of \(sequenceLength) tokens were asked for, but the text has only \(available). Give more "
+        + "text, fewer sequences, or leave `sequences` out to take all."
+    case .tokenOutOfRange(let token, let position, let vocabularySize):
+      "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1))."
+    }
+  }
+}
