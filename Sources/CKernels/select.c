@@ -104,18 +104,6 @@ CK_CLONES void ck_select_row(uint8_t *kept, const float *scores, size_t n, size_
   ck_select_below(kept, scores, n, threshold, &ties);
 }
 
-CK_CLONES void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
-  uint32_t keys[256];
-  for (size_t group = 0; group + m <= n; group += m) {
-    for (size_t i = 0; i < m; i++) keys[i] = ck_ordered_key(scores[group + i]);
-    for (size_t i = 0; i < m; i++) {
-      size_t rank = 0; /* of element i in the stable ascending order of the group */
-      for (size_t j = 0; j < m; j++) rank += keys[j] < keys[i] || (keys[j] == keys[i] && j < i);
-      if (rank < prune) clear_bit(kept, group + i);
-    }
-  }
-}
-
 /* Columns that are gathered at a time, so that each cache line of the scores is read once. */
 enum { COLUMN_BLOCK = 16 };
 

@@ -36,7 +36,8 @@ private func quoted(_ text: String) -> String {
 extension FileFault {
   fileprivate var message: String {
     switch self {
-    case .notFound: "There is no such file or folder. Check the path; relative paths start where the daemon was started."
+    case .notFound:
+      "There is no such file or folder. Check the path; relative paths start where the daemon was started."
     case .system(let call, let code):
       "\(call) failed: \(String(cString: strerror(code))) (errno \(code)). Check permissions and free space."
     case .notRegular(let found): "It is \(found); expected an ordinary file."
@@ -55,7 +56,8 @@ extension LayoutFault {
     switch self {
     case .unrecognised(let found): return "Found \(found). \(expected)"
     case .pickle(let file):
-      return "\(quoted(file)) holds weights as a Python pickle, which runs code when it is read and is therefore refused. "
+      return
+        "\(quoted(file)) holds weights as a Python pickle, which runs code when it is read and is therefore refused. "
         + "Convert it once with Hugging Face transformers: load it with from_pretrained and save it with "
         + "save_pretrained, which writes model.safetensors."
     case .loneSafetensors: return "One file is no whole model; give the folder that it is in. \(expected)"
@@ -101,7 +103,8 @@ extension SafetensorsFault {
     case .reversedOffsets(let tensor, let begin, let end):
       "the data of tensor \(quoted(tensor)) begins at \(begin) and ends before that, at \(end)."
     case .byteCount(let tensor, let shape, let type, let expected, let found):
-      "tensor \(quoted(tensor)) of shape \(shape) and type \(type) takes \(expected) bytes, but its offsets span \(found)."
+      "tensor \(quoted(tensor)) of shape \(shape) and type \(type) takes \(expected) bytes, "
+        + "but its offsets span \(found)."
     case .hole(let tensor, let expected, let begin):
       "the data of tensor \(quoted(tensor)) begins at \(begin), leaving a hole; expected \(expected)."
     case .overlap(let tensor, let other, let expected, let begin):
@@ -150,18 +153,21 @@ extension WritingFault {
 extension GGUFFault {
   fileprivate var message: String {
     switch self {
-    case .notGGUF(let magic): "It begins with the bytes \(magic), not with \"GGUF\"; expected a GGUF file. \(Advice.copy)"
+    case .notGGUF(let magic):
+      "It begins with the bytes \(magic), not with \"GGUF\"; expected a GGUF file. \(Advice.copy)"
     case .bigEndian: "It is a big-endian GGUF file; expected a little-endian one. Convert it with llama.cpp's tools."
     case .version(let version):
       "It is GGUF version \(version); versions \(GGUFFile.versions.lowerBound) and \(GGUFFile.versions.upperBound) "
         + "are read. Convert the model again with a current llama.cpp."
     case .truncated(let what, let offset, let needed, let available):
-      "The file ends inside \(what): \(needed) bytes are needed at byte \(offset), \(available) are left. \(Advice.copy)"
+      "The file ends inside \(what): \(needed) bytes are needed at byte \(offset), \(available) are left. "
+        + Advice.copy
     case .count(let what, let count, let most):
       "It announces \(count) \(what), but the bytes that follow can hold \(most) at most. \(Advice.copy)"
     case .invalidText(let what, let offset): "At byte \(offset), \(what) is not valid UTF-8. \(Advice.copy)"
     case .duplicateKey(let key): "The metadata key \(quoted(key)) is there twice; expected every key once."
-    case .valueType(let key, let type): "\(quoted(key)) has the unknown value type \(type); expected 0 to 12. \(Advice.copy)"
+    case .valueType(let key, let type):
+      "\(quoted(key)) has the unknown value type \(type); expected 0 to 12. \(Advice.copy)"
     case .nesting(let key, let limit): "\(quoted(key)) has arrays nested deeper than \(limit)."
     case .boolean(let key, let byte): "\(quoted(key)) is a boolean of value \(byte); expected 0 or 1. \(Advice.copy)"
     case .alignment(let found): "general.alignment is \(found); expected a power of two from 1 to 1048576."
@@ -210,6 +216,7 @@ extension TokenizerFault {
     case .unsupported(let part, let found, let supported):
       "\(part) is \(quoted(found)), which is not supported; supported: \(supported)."
     case .field(let field, let expected): "\(quoted(field)) is missing or wrong; expected \(expected)."
+    case .tooMany(let what, let count, let limit): "It has \(count) \(what); at most \(limit) are read."
     case .tokenID(let token, let id, let limit):
       "Token \(quoted(token)) has id \(id); ids must be from 0 to \(limit - 1), given how many tokens there are."
     case .duplicateID(let id, let tokens):
@@ -217,12 +224,14 @@ extension TokenizerFault {
     case .duplicateToken(let token): "Token \(quoted(token)) is in the vocabulary twice; expected once."
     case .addedToken(let token, let id, let vocabularyID):
       "The added token \(quoted(token)) has id \(id), but the vocabulary gives it \(vocabularyID); expected the same."
-    case .merge(let index, let text): "Merge \(index) is \(quoted(text)); expected two tokens with one space between them."
+    case .merge(let index, let text):
+      "Merge \(index) is \(quoted(text)); expected two tokens with one space between them."
     case .mergeToken(let index, let token):
       "Merge \(index) needs token \(quoted(token)), which is not in the vocabulary."
     case .pattern(let pattern, let reason): "The expression \(quoted(pattern)) cannot be used: \(reason)."
     case .patternGaveUp(let pattern, let reason):
-      "Matching \(quoted(pattern)) was given up: \(reason). Split the text, or use a tokenizer with a simpler expression."
+      "Matching \(quoted(pattern)) was given up: \(reason). "
+        + "Split the text, or use a tokenizer with a simpler expression."
     case .textTooLong(let bytes, let limit):
       "The text has \(bytes) bytes; at most \(limit) are encoded at once. Give it in parts."
     case .specialToken(let token): "The special token \(quoted(token)) is not in the vocabulary."

@@ -148,6 +148,7 @@ package enum TokenizerFault: Error, Sendable, Equatable {
   case unsupported(part: String, found: String, supported: String)
   /// A field is missing or has another form.
   case field(String, expected: String)
+  case tooMany(String, count: Int, limit: Int)
   case tokenID(token: String, id: Int, limit: Int)
   case duplicateID(Int, tokens: [String])
   case duplicateToken(String)

@@ -74,6 +74,7 @@ package final class ComputePool: Sendable {
       state.loop = nil
       return ()
     }
+    loop.forgetBody()
   }
 }
 
@@ -108,7 +109,7 @@ private func serveLoops(of gate: Gate<LoopState>, as worker: Int) {
 private final class Loop: @unchecked Sendable {  // the body is shared on purpose: see `parallelFor`'s contract
   private let count: Int
   private let cancellation: Cancellation?
-  private let body: (Int, Int) -> Void
+  private var body: ((Int, Int) -> Void)?
   private let next = Atomic<Int>(0)
 
   init(count: Int, cancellation: Cancellation?, body: @escaping (Int, Int) -> Void) {
@@ -121,9 +122,13 @@ private final class Loop: @unchecked Sendable {  // the body is shared on purpos
     while true {
       let iteration = next.wrappingAdd(1, ordering: .relaxed).oldValue
       guard iteration < count, cancellation?.isCancelled != true else { return }
-      body(iteration, worker)
+      body?(iteration, worker)
     }
   }
+
+  /// Lets go of the body, which must not outlive the call that it came with. No thread is at work any more, though a
+  /// worker may still hold the loop.
+  func forgetBody() { body = nil }
 }
 
 /// Lets callers in one after another, in the order in which they came.

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import PipeClient
+import Server
 
 @main
 struct Espalier: ParsableCommand {
@@ -22,7 +23,7 @@ struct Espalier: ParsableCommand {
       EXIT CODES:
         0 success, 1 failure, 2 wrong arguments
       """,
-    version: "0.1.0",
+    version: espalierVersion,
     subcommands: [Serve.self, Quickstart.self, Call.self, Plugin.self],
     defaultSubcommand: Serve.self)
 

@@ -89,7 +89,7 @@ extension PruningReport {
     ])
     for row in rows {
       table.rows.append([
-        row.method, percent(row.sparsity), fixed(row.perplexity, 2), fixed(row.perplexity * row.standardError, 2),
+        row.method, fixed(row.sparsity * 100, 1) + " %", fixed(row.perplexity, 2), fixed(row.perplexity * row.standardError, 2),
         fixed(row.seconds, 2), row.revision,
       ])
     }

@@ -49,10 +49,12 @@ struct Serve: ParsableCommand {
     let code = serve(
       options: ServeOptions(
         input: streams.input, output: streams.output, clientProcessId: clientProcessId, threads: threads,
-        maximumBodyBytes: maximumBodyBytes))
-    // Threads of libraries may still run: leave without the destructors that would pull memory from under them.
-    _exit(Termination.wasAsked ? 0 : code)
+        maximumBodyBytes: maximumBodyBytes, end: Self.leave))
+    Self.leave(code)
   }
+
+  /// Ends the process at once: threads of libraries may still run, and destructors would pull memory from under them.
+  private static let leave: @Sendable (_ code: Int32) -> Void = { _exit(Termination.wasAsked ? 0 : $0) }
 }
 
 /// The descriptors of the protocol, out of reach of plugins, libraries and children.

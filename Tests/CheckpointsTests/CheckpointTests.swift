@@ -12,7 +12,8 @@ import Testing
   /// A folder with two tensors and the tiny tokenizer.
   private func folder() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
-    let header = #"{"model.norm.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
+    let header =
+      #"{"model.norm.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
       + #""model.embed_tokens.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[4,12]}}"#
     try folder.write("model.safetensors", safetensors(header, data: 12))
     try folder.write("config.json", #"{"model_type":"anything","eos_token_id":[0,1]}"#)
@@ -118,7 +119,8 @@ import Testing
 
   @Test func ordersTensorsNaturally() {
     let names = [
-      "lm_head.weight", "model.layers.10.mlp.up_proj.weight", "model.norm.weight", "model.layers.2.self_attn.v_proj.weight",
+      "lm_head.weight", "model.layers.10.mlp.up_proj.weight", "model.norm.weight",
+      "model.layers.2.self_attn.v_proj.weight",
       "model.layers.2.input_layernorm.weight", "model.layers.2.self_attn.q_proj.weight", "model.embed_tokens.weight",
       "model.layers.2.zebra", "model.layers.2.mlp.down_proj.weight",
     ]
@@ -142,20 +144,25 @@ import Testing
       .file(path: "/m", .system(call: "open", code: EACCES)), "fileSystem",
       "\"/m\": open failed: Permission denied (errno 13). Check permissions and free space."
     ),
-    (.file(path: "/m", .notRegular(found: "a named pipe")), "fileNotRegular", "\"/m\": It is a named pipe; expected an ordinary file."),
+    (
+      .file(path: "/m", .notRegular(found: "a named pipe")), "fileNotRegular",
+      "\"/m\": It is a named pipe; expected an ordinary file."
+    ),
     (
       .file(path: "/m", .taken(by: "a file")), "pathTaken",
       "\"/m\": There is a file already. Choose another path, or remove it first."
     ),
     (
       .layout(path: "/m", .pickle(file: "pytorch_model.bin")), "pickleRefused",
-      "\"/m\": \"pytorch_model.bin\" holds weights as a Python pickle, which runs code when it is read and is therefore "
+      "\"/m\": \"pytorch_model.bin\" holds weights as a Python pickle, which runs code when it is read and is "
+        + "therefore "
         + "refused. Convert it once with Hugging Face transformers: load it with from_pretrained and save it with "
         + "save_pretrained, which writes model.safetensors."
     ),
     (
       .layout(path: "/m", .incomplete(missing: "config.json", found: ["a", "b"])), "checkpointIncomplete",
-      "\"/m\": The folder has no config.json; found \"a\", \"b\". Expected a folder with config.json, model.safetensors "
+      "\"/m\": The folder has no config.json; found \"a\", \"b\". Expected a folder with config.json, "
+        + "model.safetensors "
         + "(or model.safetensors.index.json) and tokenizer.json, or a GGUF file."
     ),
     (
@@ -164,29 +171,36 @@ import Testing
     ),
     (
       .configuration(path: "/m", .tokenID(field: "eos_token_id", id: 9, vocabularySize: 5)), "tokenOutOfRange",
-      "\"/m\": eos_token_id is 9, but the tokenizer has no such token; its ids are below 5. Configuration and tokenizer "
+      "\"/m\": eos_token_id is 9, but the tokenizer has no such token; its ids are below 5. Configuration and "
+        + "tokenizer "
         + "belong to different models, or one of them was edited."
     ),
     (
       .safetensors(path: "/m", .trailingBytes(3)), "invalidSafetensors",
-      "\"/m\" is no valid safetensors file: 3 bytes behind the last tensor belong to none. The file may be cut off, damaged "
+      "\"/m\" is no valid safetensors file: 3 bytes behind the last tensor belong to none. The file may be cut off, "
+        + "damaged "
         + "or of another version; fetch or export it again."
     ),
     (
       .shards(path: "/i", .tensorMissing(tensor: "t", shard: "s")), "tensorMissing",
-      "\"/i\" does not match its shards: tensor \"t\" should be in \"s\" and is not. The file may be cut off, damaged or of "
+      "\"/i\" does not match its shards: tensor \"t\" should be in \"s\" and is not. The file may be cut off, "
+        + "damaged or of "
         + "another version; fetch or export it again."
     ),
     (
       .gguf(path: "/g", .tensorType(tensor: "t", type: "Q4_K")), "unsupportedGGUF",
-      "\"/g\": Tensor \"t\" has type Q4_K; supported are F32, F16, Q4_0, Q4_1, Q8_0, BF16. Convert the model to one of these, "
+      "\"/g\": Tensor \"t\" has type Q4_K; supported are F32, F16, Q4_0, Q4_1, Q8_0, BF16. Convert the model to one "
+        + "of these, "
         + "for example with llama-quantize."
     ),
     (
       .tokenizer(path: "/t", .unsupported(part: "normalizer", found: "NFC", supported: "null")), "unsupportedTokenizer",
       "The tokenizer of \"/t\": normalizer is \"NFC\", which is not supported; supported: null."
     ),
-    (.tokenizer(path: "/t", .unknownID(7, vocabularySize: 5)), "tokenOutOfRange", "The tokenizer of \"/t\": There is no token 7; ids are from 0 to 4."),
+    (
+      .tokenizer(path: "/t", .unknownID(7, vocabularySize: 5)), "tokenOutOfRange",
+      "The tokenizer of \"/t\": There is no token 7; ids are from 0 to 4."
+    ),
     (
       .writing(tensor: "t", .byteCount(expected: 4, produced: 3)), "tensorNotWritable",
       "Tensor \"t\" cannot be written: its shape and type take 4 bytes, but 3 were produced."
@@ -208,7 +222,9 @@ import Testing
       let message = CheckpointError.safetensors(path: "/m\u{1B}[0m", fault).message
       #expect(message.hasSuffix(".") && !message.contains("\u{1B}"))
     }
-    for (_, _, fault) in GGUFFileTests.hostile { #expect(CheckpointError.gguf(path: "/m", fault).message.hasSuffix(".")) }
+    for (_, _, fault) in GGUFFileTests.hostile {
+      #expect(CheckpointError.gguf(path: "/m", fault).message.hasSuffix("."))
+    }
     for (_, fault) in ShardedSafetensorsTests.hostile {
       #expect(CheckpointError.shards(path: "/m", fault).message.hasSuffix("."))
     }

@@ -38,7 +38,8 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     #expect(gguf.tensors["q"]?.dtype == .q8_0)
     #expect(gguf.tensors["h"].map { $0.shape } == [3, 2])
     let start = try #require(gguf.tensors["t"]).byteOffset
-    #expect(start % 32 == 0 && gguf.tensors["q"]?.byteOffset == start + 32 && gguf.tensors["h"]?.byteOffset == start + 128)
+    #expect(
+      start % 32 == 0 && gguf.tensors["q"]?.byteOffset == start + 32 && gguf.tensors["h"]?.byteOffset == start + 128)
   }
 
   @Test func readsEveryValueType() throws {
@@ -84,7 +85,8 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     try expectCount(small { $0.tensorCount = count }, "tensors")
     try expectCount(small { $0.metadataCount = count }, "metadata entries")
     for type: UInt32 in [0, 3, 5, 8, 9, 12] {
-      try expectCount(small { $0.metadata = [("k", .array(type: type, count: count, payload: [1, 2, 3]))] }, "elements of k")
+      try expectCount(
+        small { $0.metadata = [("k", .array(type: type, count: count, payload: [1, 2, 3]))] }, "elements of k")
     }
     #expect(try fault(small { $0.metadata = [("k", .raw(type: 8, payload: bytes(count)))] }) != nil)
     #expect(try fault(small { $0.tensors[0].sizes = [count] }) != nil)
@@ -103,7 +105,10 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     ("big-endian", small { $0.version = UInt32(3).byteSwapped }, .bigEndian),
     ("key twice", small { $0.metadata = [("a", .uint8(1)), ("a", .uint8(2))] }, .duplicateKey("a")),
     ("value type", small { $0.metadata = [("a", .raw(type: 13, payload: []))] }, .valueType(key: "a", type: 13)),
-    ("element type", small { $0.metadata = [("a", .array(type: 99, count: 0, payload: []))] }, .valueType(key: "a", type: 99)),
+    (
+      "element type", small { $0.metadata = [("a", .array(type: 99, count: 0, payload: []))] },
+      .valueType(key: "a", type: 99)
+    ),
     ("boolean", small { $0.metadata = [("a", .bool(2))] }, .boolean(key: "a", byte: 2)),
     (
       "deep arrays",
@@ -128,15 +133,24 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     ("bytes overflow", small { $0.tensors[0].sizes = [1 << 62] }, .overflow(tensor: "t", shape: [1 << 62])),
     ("type Q4_K", small { $0.tensors[0].type = 12 }, .tensorType(tensor: "t", type: "Q4_K")),
     ("type 77", small { $0.tensors[0].type = 77 }, .tensorType(tensor: "t", type: "number 77")),
-    ("cut block", small { $0.tensors[0] = .init(name: "t", sizes: [16, 2], type: 2, byteCount: 18) }, .blockCut(tensor: "t", columns: 16, type: .q4_0)),
+    (
+      "cut block", small { $0.tensors[0] = .init(name: "t", sizes: [16, 2], type: 2, byteCount: 18) },
+      .blockCut(tensor: "t", columns: 16, type: .q4_0)
+    ),
     ("misaligned", small { $0.tensors[0].offset = 8 }, .misaligned(tensor: "t", offset: 8, alignment: 32)),
     (
       "overlap", small { $0.tensors.append(.init(name: "u", sizes: [8], offset: 0, byteCount: 32)) },
       .overlap(tensor: "u", with: "t")
     ),
-    ("hole", small { $0.tensors[0] = .init(name: "t", sizes: [4], offset: 32, byteCount: 64) }, .hole(tensor: "t", expected: 0, begin: 32)),
+    (
+      "hole", small { $0.tensors[0] = .init(name: "t", sizes: [4], offset: 32, byteCount: 64) },
+      .hole(tensor: "t", expected: 0, begin: 32)
+    ),
     ("past the end", small { $0.tensors[0].sizes = [16] }, .pastEnd(tensor: "t", end: 64, dataBytes: 32)),
-    ("offset past the end", small { $0.tensors[0].offset = 1 << 40 }, .pastEnd(tensor: "t", end: 1 << 40 + 32, dataBytes: 32)),
+    (
+      "offset past the end", small { $0.tensors[0].offset = 1 << 40 },
+      .pastEnd(tensor: "t", end: 1 << 40 + 32, dataBytes: 32)
+    ),
     ("end overflows", small { $0.tensors[0].offset = .max & ~31 }, .pastEnd(tensor: "t", end: .max, dataBytes: 32)),
     ("trailing bytes", small() + [0], .trailingBytes(1)),
   ]
@@ -148,7 +162,10 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
   }
 
   @Test func allowsPaddingBehindTheLastTensor() throws {
-    let file = small { $0.tensors[0].sizes = [2]; $0.tensors[0].byteCount = 8 }
+    let file = small {
+      $0.tensors[0].sizes = [2]
+      $0.tensors[0].byteCount = 8
+    }
     #expect(try fault(file) == nil)
     #expect(try fault(file + [UInt8](repeating: 0, count: 24)) == nil)
     #expect(try fault(file + [UInt8](repeating: 0, count: 25)) == .trailingBytes(25))
@@ -157,7 +174,8 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
   @Test func refusesTextThatIsNotUTF8() throws {
     let invalid = Array("GGUF".utf8) + bytes(UInt32(3)) + bytes(UInt64(0)) + bytes(UInt64(1))
     let key = bytes(UInt64(2)) + [0xC3, 0x28]
-    #expect(try fault(invalid + key + [0, 0, 0, 0, 1]) == .invalidText(what: "the key of metadata entry 0", offset: 24))
+    #expect(
+      try fault(invalid + key + [0, 0, 0, 0, 1]) == .invalidText(what: "the key of metadata entry 0", offset: 24))
   }
 
   /// Reading behind the end would raise a signal (`MemoryStorage`).
@@ -264,20 +282,55 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
 
   static let hostile: [(String, GGUFBuilder.Value?, GGUFFault)] = [
     ("general.architecture", nil, .metadataMissing(key: "general.architecture")),
-    ("general.architecture", .uint8(1), .metadataType(key: "general.architecture", expected: "a string", found: "an integer")),
+    (
+      "general.architecture", .uint8(1),
+      .metadataType(key: "general.architecture", expected: "a string", found: "an integer")
+    ),
     ("llama.block_count", nil, .metadataMissing(key: "llama.block_count")),
-    ("llama.block_count", .string("1"), .metadataType(key: "llama.block_count", expected: "an integer", found: "a string")),
-    ("llama.block_count", .uint32(0), .metadataValue(key: "llama.block_count", found: "0", expected: "1 to 2147483647")),
-    ("llama.embedding_length", .int64(-8), .metadataValue(key: "llama.embedding_length", found: "-8", expected: "1 to 2147483647")),
-    ("llama.embedding_length", .uint64(1 << 40), .metadataValue(key: "llama.embedding_length", found: "1099511627776", expected: "1 to 2147483647")),
-    ("llama.attention.head_count", .uint32(3), .metadataValue(key: "llama.attention.head_count", found: "3", expected: "a divisor of embedding_length 8")),
-    ("llama.attention.head_count", .uint32(0), .metadataValue(key: "llama.attention.head_count", found: "0", expected: "1 to 2147483647")),
-    ("llama.attention.head_count", .int32s([2]), .metadataType(key: "llama.attention.head_count", expected: "an integer", found: "an array of 1 elements")),
+    (
+      "llama.block_count", .string("1"),
+      .metadataType(key: "llama.block_count", expected: "an integer", found: "a string")
+    ),
+    (
+      "llama.block_count", .uint32(0), .metadataValue(key: "llama.block_count", found: "0", expected: "1 to 2147483647")
+    ),
+    (
+      "llama.embedding_length", .int64(-8),
+      .metadataValue(key: "llama.embedding_length", found: "-8", expected: "1 to 2147483647")
+    ),
+    (
+      "llama.embedding_length", .uint64(1 << 40),
+      .metadataValue(key: "llama.embedding_length", found: "1099511627776", expected: "1 to 2147483647")
+    ),
+    (
+      "llama.attention.head_count", .uint32(3),
+      .metadataValue(key: "llama.attention.head_count", found: "3", expected: "a divisor of embedding_length 8")
+    ),
+    (
+      "llama.attention.head_count", .uint32(0),
+      .metadataValue(key: "llama.attention.head_count", found: "0", expected: "1 to 2147483647")
+    ),
+    (
+      "llama.attention.head_count", .int32s([2]),
+      .metadataType(key: "llama.attention.head_count", expected: "an integer", found: "an array of 1 elements")
+    ),
     ("llama.attention.head_count_kv", .uint32(3), .heads(tensor: "blk.0.attn_k.weight", heads: 3, rows: 4)),
-    ("llama.rope.dimension_count", .uint32(2), .metadataValue(key: "llama.rope.dimension_count", found: "2", expected: "the size of a head, 4")),
-    ("llama.attention.value_length", .uint32(8), .metadataValue(key: "llama.attention.value_length", found: "8", expected: "the size of a head, 4")),
-    ("llama.attention.layer_norm_rms_epsilon", .float32(.nan), .metadataValue(key: "llama.attention.layer_norm_rms_epsilon", found: "nan", expected: "a finite number")),
-    ("llama.rope.freq_base", .uint32(1), .metadataType(key: "llama.rope.freq_base", expected: "a float", found: "an integer")),
+    (
+      "llama.rope.dimension_count", .uint32(2),
+      .metadataValue(key: "llama.rope.dimension_count", found: "2", expected: "the size of a head, 4")
+    ),
+    (
+      "llama.attention.value_length", .uint32(8),
+      .metadataValue(key: "llama.attention.value_length", found: "8", expected: "the size of a head, 4")
+    ),
+    (
+      "llama.attention.layer_norm_rms_epsilon", .float32(.nan),
+      .metadataValue(key: "llama.attention.layer_norm_rms_epsilon", found: "nan", expected: "a finite number")
+    ),
+    (
+      "llama.rope.freq_base", .uint32(1),
+      .metadataType(key: "llama.rope.freq_base", expected: "a float", found: "an integer")
+    ),
     ("llama.rope.scaling.type", .string("linear"), .unsupportedKey("llama.rope.scaling.type", value: "\"linear\"")),
     ("llama.rope.scaling.factor", .float32(2), .unsupportedKey("llama.rope.scaling.factor", value: "2.0")),
     ("llama.expert_count", .uint32(8), .unsupportedKey("llama.expert_count", value: "8")),
@@ -285,7 +338,10 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     ("llama.logit_scale", .float32(0.5), .unsupportedKey("llama.logit_scale", value: "0.5")),
     ("tokenizer.ggml.tokens", nil, .metadataMissing(key: "tokenizer.ggml.tokens")),
     ("tokenizer.ggml.merges", nil, .metadataMissing(key: "tokenizer.ggml.merges")),
-    ("tokenizer.ggml.model", .bool(1), .metadataType(key: "tokenizer.ggml.model", expected: "a string", found: "a boolean")),
+    (
+      "tokenizer.ggml.model", .bool(1),
+      .metadataType(key: "tokenizer.ggml.model", expected: "a string", found: "a boolean")
+    ),
   ]
 
   @Test(arguments: hostile.indices)
@@ -294,7 +350,10 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     #expect(try fault { $0.set(key, value) } == expected, "\(key)")
   }
 
-  @Test(arguments: ["rope_freqs.weight", "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight", "blk.00.attn_norm.weight", "blk.-1.attn_norm.weight", "blk.x.attn_norm.weight", "token_embd.bias"])
+  @Test(arguments: [
+    "rope_freqs.weight", "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight", "blk.00.attn_norm.weight",
+    "blk.-1.attn_norm.weight", "blk.x.attn_norm.weight", "token_embd.bias",
+  ])
   func refusesOtherTensors(_ name: String) throws {
     let tensor = GGUFBuilder.Tensor(name: name, sizes: [8], byteCount: 32)
     #expect(try fault { $0.tensors.append(tensor) } == .unsupportedTensor(name))

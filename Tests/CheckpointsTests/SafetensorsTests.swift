@@ -19,7 +19,8 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
 
 @Suite struct SafetensorsFileTests {
   @Test func readsViews() throws {
-    let header = #"{"__metadata__":{"format":"pt"},"b":\#(entry("[2]", 24, 28, "BF16")),"a":\#(entry("[2,3]", 0, 24))}  "#
+    let header =
+      #"{"__metadata__":{"format":"pt"},"b":\#(entry("[2]", 24, 28, "BF16")),"a":\#(entry("[2,3]", 0, 24))}  "#
     let file = try SafetensorsFile(storage: MemoryStorage(safetensors(header, data: 28)), path: "x")
     #expect(Array(file.tensors.keys) == ["a", "b"])
     #expect(file.metadata == ["format": "pt"])
@@ -72,8 +73,14 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
       "unknown field", safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"scale":2}}"#, data: 4),
       .unknownField(tensor: "a", field: "scale")
     ),
-    ("unknown type", safetensors(#"{"a":\#(entry("[1]", 0, 4, "F8_E4M3"))}"#, data: 4), .unknownType(tensor: "a", type: "F8_E4M3")),
-    ("lower case type", safetensors(#"{"a":\#(entry("[1]", 0, 4, "f32"))}"#, data: 4), .unknownType(tensor: "a", type: "f32")),
+    (
+      "unknown type", safetensors(#"{"a":\#(entry("[1]", 0, 4, "F8_E4M3"))}"#, data: 4),
+      .unknownType(tensor: "a", type: "F8_E4M3")
+    ),
+    (
+      "lower case type", safetensors(#"{"a":\#(entry("[1]", 0, 4, "f32"))}"#, data: 4),
+      .unknownType(tensor: "a", type: "f32")
+    ),
     (
       "two spellings of a name",
       safetensors(#"{"caf\u00e9":\#(entry("[1]", 0, 4)),"cafe\u0301":\#(entry("[1]", 4, 8))}"#, data: 8),
@@ -89,12 +96,18 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
       "product overflows", safetensors(#"{"a":\#(entry("[4294967296,4294967296]", 0, 4))}"#, data: 4),
       .overflow(tensor: "a", shape: [1 << 32, 1 << 32])
     ),
-    ("reversed", safetensors(#"{"a":\#(entry("[1]", 4, 0))}"#, data: 4), .reversedOffsets(tensor: "a", begin: 4, end: 0)),
+    (
+      "reversed", safetensors(#"{"a":\#(entry("[1]", 4, 0))}"#, data: 4),
+      .reversedOffsets(tensor: "a", begin: 4, end: 0)
+    ),
     (
       "too few bytes", safetensors(#"{"a":\#(entry("[2]", 0, 4))}"#, data: 4),
       .byteCount(tensor: "a", shape: [2], type: "F32", expected: 8, found: 4)
     ),
-    ("hole at the start", safetensors(#"{"a":\#(entry("[1]", 4, 8))}"#, data: 8), .hole(tensor: "a", expected: 0, begin: 4)),
+    (
+      "hole at the start", safetensors(#"{"a":\#(entry("[1]", 4, 8))}"#, data: 8),
+      .hole(tensor: "a", expected: 0, begin: 4)
+    ),
     (
       "hole between", safetensors(#"{"a":\#(entry("[1]", 0, 4)),"b":\#(entry("[1]", 8, 12))}"#, data: 12),
       .hole(tensor: "b", expected: 4, begin: 8)
@@ -107,7 +120,10 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
       "same place", safetensors(#"{"a":\#(entry("[1]", 0, 4)),"b":\#(entry("[1]", 0, 4))}"#, data: 4),
       .overlap(tensor: "b", with: "a", expected: 4, begin: 0)
     ),
-    ("past the end", safetensors(#"{"a":\#(entry("[2]", 0, 8))}"#, data: 4), .pastEnd(tensor: "a", end: 8, dataBytes: 4)),
+    (
+      "past the end", safetensors(#"{"a":\#(entry("[2]", 0, 8))}"#, data: 4),
+      .pastEnd(tensor: "a", end: 8, dataBytes: 4)
+    ),
     (
       "2^63-1 as end", safetensors(#"{"a":\#(entry("[1]", 0, .max))}"#, data: 4),
       .pastEnd(tensor: "a", end: .max, dataBytes: 4)
@@ -251,7 +267,8 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
     for name in ["a", "b"] {
       try folder.write("\(name).safetensors", safetensors(#"{"\#(name)":\#(entry("[1]", 0, 4))}"#, data: 4))
     }
-    try folder.write("both.safetensors", safetensors(#"{"a":\#(entry("[1]", 0, 4)),"b":\#(entry("[1]", 4, 8))}"#, data: 8))
+    try folder.write(
+      "both.safetensors", safetensors(#"{"a":\#(entry("[1]", 0, 4)),"b":\#(entry("[1]", 4, 8))}"#, data: 8))
     try folder.write(ShardedSafetensors.indexName, index)
     return folder
   }

@@ -48,7 +48,8 @@ private func differences(_ tokenizer: Tokenizer, _ golden: Golden, decoding: Boo
   compare("ids with special tokens", try tokenizer.encode(golden.text, addSpecialTokens: true) == golden.whole)
   guard decoding else { return differences }
   compare("text", same(try tokenizer.decode(golden.ids), golden.decoded))
-  compare("text without special tokens", same(try tokenizer.decode(golden.ids, skipSpecialTokens: true), golden.skipped))
+  compare(
+    "text without special tokens", same(try tokenizer.decode(golden.ids, skipSpecialTokens: true), golden.skipped))
   if let half = golden.half {
     compare("first half", same(try tokenizer.decode(Array(golden.ids.prefix(golden.ids.count / 2))), half))
   }

@@ -66,12 +66,18 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
   private static let steps = PreTokenizerReader.supported
   static let refused: [(String, @Sendable (inout JSON) -> Void, TokenizerFault)] = [
     ("no model", { $0["model"] = nil }, .field("model", expected: "an object")),
-    ("WordPiece", { $0["model"]?["type"] = "WordPiece" }, .unsupported(part: "model.type", found: "WordPiece", supported: "BPE")),
+    (
+      "WordPiece", { $0["model"]?["type"] = "WordPiece" },
+      .unsupported(part: "model.type", found: "WordPiece", supported: "BPE")
+    ),
     (
       "byte fallback", { $0["model"]?["byte_fallback"] = true },
       .unsupported(part: "model.byte_fallback", found: "true", supported: "false, with a ByteLevel pre-tokenizer")
     ),
-    ("dropout", { $0["model"]?["dropout"] = 0.1 }, .unsupported(part: "model.dropout", found: "a value", supported: "null")),
+    (
+      "dropout", { $0["model"]?["dropout"] = 0.1 },
+      .unsupported(part: "model.dropout", found: "a value", supported: "null")
+    ),
     (
       "suffix", { $0["model"]?["end_of_word_suffix"] = "</w>" },
       .unsupported(part: "model.end_of_word_suffix", found: "</w>", supported: "null or \"\"")
@@ -81,9 +87,15 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
     ("no merges", { $0["model"]?["merges"] = nil }, .field("model.merges", expected: "an array")),
     ("id is text", { $0["model"]?["vocab"]?["a"] = "1" }, .field("model.vocab[\"a\"]", expected: "an integer")),
     ("negative id", { $0["model"]?["vocab"]?["x!"] = -1 }, .tokenID(token: "x!", id: -1, limit: 66_058)),
-    ("huge id", { $0["model"]?["vocab"]?["x!"] = 2_000_000_000 }, .tokenID(token: "x!", id: 2_000_000_000, limit: 66_058)),
+    (
+      "huge id", { $0["model"]?["vocab"]?["x!"] = 2_000_000_000 },
+      .tokenID(token: "x!", id: 2_000_000_000, limit: 66_058)
+    ),
     ("id twice", { $0["model"]?["vocab"]?["x!"] = 256 }, .duplicateID(256, tokens: ["ab", "x!"])),
-    ("merge of three", { $0["model"]?["merges"] = [["a", "b", "c"]] }, .field("model.merges[0]", expected: "\"left right\" or [left, right]")),
+    (
+      "merge of three", { $0["model"]?["merges"] = [["a", "b", "c"]] },
+      .field("model.merges[0]", expected: "\"left right\" or [left, right]")
+    ),
     ("merge without space", { $0["model"]?["merges"] = ["ab"] }, .merge(index: 0, text: "ab")),
     ("merge with two spaces", { $0["model"]?["merges"] = ["a b", "a b c"] }, .merge(index: 1, text: "a b c")),
     ("merge part", { $0["model"]?["merges"] = ["a zz"] }, .mergeToken(index: 0, token: "zz")),
@@ -91,7 +103,10 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
     ("unknown token", { $0["model"]?["unk_token"] = "<unk>" }, .specialToken("<unk>")),
     ("NFC", { $0["normalizer"] = ["type": "NFC"] }, .unsupported(part: "normalizer", found: "NFC", supported: "null")),
     ("no decoder", { $0["decoder"] = nil }, .unsupported(part: "decoder", found: "none", supported: "ByteLevel")),
-    ("no pre-tokenizer", { $0["pre_tokenizer"] = nil }, .unsupported(part: "pre_tokenizer", found: "null", supported: steps)),
+    (
+      "no pre-tokenizer", { $0["pre_tokenizer"] = nil },
+      .unsupported(part: "pre_tokenizer", found: "null", supported: steps)
+    ),
     (
       "Metaspace", { $0["pre_tokenizer"] = ["type": "Metaspace"] },
       .unsupported(part: "pre_tokenizer", found: "Metaspace", supported: steps)
@@ -121,14 +136,17 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
     ),
     (
       "post-processor", { $0["post_processor"] = ["type": "BertProcessing"] },
-      .unsupported(part: "post_processor", found: "BertProcessing", supported: "TemplateProcessing, ByteLevel and a Sequence of these")
+      .unsupported(
+        part: "post_processor", found: "BertProcessing",
+        supported: "TemplateProcessing, ByteLevel and a Sequence of these")
     ),
     (
       "template without sequence", { $0["post_processor"] = ["type": "TemplateProcessing", "single": []] },
       .field("post_processor.single", expected: "the Sequence A exactly once")
     ),
     (
-      "template token", { $0["post_processor"] = ["type": "TemplateProcessing", "single": [["SpecialToken": ["id": "<b>"]]]] },
+      "template token",
+      { $0["post_processor"] = ["type": "TemplateProcessing", "single": [["SpecialToken": ["id": "<b>"]]]] },
       .specialToken("<b>")
     ),
     (
@@ -144,9 +162,18 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       "added token without content", { $0["added_tokens"] = [["id": 259, "content": ""]] },
       .field("added_tokens[0].content", expected: "a string that is not empty")
     ),
-    ("added token without id", { $0["added_tokens"] = [["content": "x"]] }, .field("added_tokens[0].id", expected: "an integer")),
-    ("added token's id", { $0["added_tokens"] = [["id": 3, "content": "<s>"]] }, .addedToken("<s>", id: 3, vocabularyID: 259)),
-    ("added token's taken id", { $0["added_tokens"] = [["id": 256, "content": "<t>"]] }, .duplicateID(256, tokens: ["ab", "<t>"])),
+    (
+      "added token without id", { $0["added_tokens"] = [["content": "x"]] },
+      .field("added_tokens[0].id", expected: "an integer")
+    ),
+    (
+      "added token's id", { $0["added_tokens"] = [["id": 3, "content": "<s>"]] },
+      .addedToken("<s>", id: 3, vocabularyID: 259)
+    ),
+    (
+      "added token's taken id", { $0["added_tokens"] = [["id": 256, "content": "<t>"]] },
+      .duplicateID(256, tokens: ["ab", "<t>"])
+    ),
     (
       "single word", { $0["added_tokens"] = [["id": 259, "content": "<s>", "single_word": true]] },
       .unsupported(part: "added_tokens[0].single_word", found: "true", supported: "false")
@@ -173,7 +200,8 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
 @Suite struct PatternTests {
   @Test(arguments: [
     (#"\s"#, #"\p{White_Space}"#), (#"[^\S\r\n]"#, #"[^\P{White_Space}\r\n]"#), (#"\p{L}\p{Lu}"#, #"\p{L}\p{Lu}"#),
-    (#"\p{Han}"#, #"\p{sc:Han}"#), (#"\P{^N}"#, #"\p{N}"#), (#"\d\D"#, #"\p{Nd}\P{Nd}"#), (#"\x41\x{1F600}"#, #"\x{41}\x{1F600}"#),
+    (#"\p{Han}"#, #"\p{sc:Han}"#), (#"\P{^N}"#, #"\p{N}"#), (#"\d\D"#, #"\p{Nd}\P{Nd}"#),
+    (#"\x41\x{1F600}"#, #"\x{41}\x{1F600}"#),
     (#"(?i:'s)|(?!\S)"#, #"(?i:'s)|(?!\P{White_Space})"#), (#"\[\]\.\\"#, #"\[\]\.\\"#),
   ])
   func translates(_ pattern: String, _ expected: String) {
@@ -184,8 +212,9 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
   }
 
   @Test(arguments: [
-    #"\w+"#, #"\b"#, #"\h"#, #"\1"#, #"\K"#, #"[a[b]]"#, #"[a&&b]"#, "[]a]", #"\p{N}{1,3}+"#, "(*VERB)a", "(?R)", "(?x)a", "(?<n>a)",
-    #"a\"#, #"\p"#, #"\p{}"#, #"\x{}"#, #"\xZZ"#, "(", "[a", "a{2,1}", "(?<=a+)b",
+    #"\w+"#, #"\b"#, #"\h"#, #"\1"#, #"\K"#, #"[a[b]]"#, #"[a&&b]"#, "[]a]", #"\p{N}{1,3}+"#, "(*VERB)a", "(?R)",
+    "(?x)a", "(?<n>a)",
+    #"a\"#, #"\p"#, #"\p{}"#, #"\x{}"#, #"\xZZ"#, "(", "[a", "a{2,1}", "\\\u{301}", "[a[\u{301}]", "(?<=a+)b",
   ])
   func refuses(_ pattern: String) throws {
     #expect(throws: TokenizerFault.self) { _ = try Pattern(pattern) }
@@ -196,7 +225,8 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       json["pre_tokenizer"] = [
         "type": "Sequence",
         "pretokenizers": [
-          ["type": "Split", "pattern": ["Regex": "(a+)+[!?]"], "behavior": "Isolated", "invert": false], ["type": "ByteLevel"],
+          ["type": "Split", "pattern": ["Regex": "(a+)+[!?]"], "behavior": "Isolated", "invert": false],
+          ["type": "ByteLevel"],
         ],
       ]
     }
@@ -252,7 +282,7 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       merges.append(pair)
       if !tokens.contains(pair.0 + pair.1) { tokens.append(pair.0 + pair.1) }
     }
-    var builder = VocabularyBuilder(tokens: tokens.count, merges: merges.count)
+    var builder = try VocabularyBuilder(tokens: tokens.count, merges: merges.count)
     for (id, token) in tokens.enumerated() { try builder.add(token, id: id) }
     for (index, merge) in merges.enumerated() {
       try Array("\(merge.0) \(merge.1)".utf8).withUnsafeBytes { try builder.addMerge($0, index: index) }
@@ -273,6 +303,15 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       withUnsafeBytes(of: byte) { ByteAlphabet.append($0, to: &text) }
       text.withUnsafeBytes { ByteAlphabet.appendDecoded($0, to: &back) }
       #expect(back == [byte] && String(validating: text, as: UTF8.self)?.count == 1)
+    }
+  }
+
+  @Test func refusesTooManyTokens() {
+    #expect(throws: TokenizerFault.tooMany("tokens", count: 5_000_000, limit: 1 << 22)) {
+      _ = try VocabularyBuilder(tokens: 5_000_000, merges: 0)
+    }
+    #expect(throws: TokenizerFault.tooMany("merges", count: .max, limit: 1 << 22)) {
+      _ = try VocabularyBuilder(tokens: 0, merges: .max)
     }
   }
 
@@ -342,7 +381,8 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
   @Test(arguments: ["smollm", "gpt-2", "default", "llama-bpe", "qwen2"])
   func exportsTheSameTokenizer(_ name: String) throws {
     let checkpoint = try checkpoint { $0.set("tokenizer.ggml.pre", .string(name)) }
-    #expect(checkpoint.companionFiles.map(\.name) == ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
+    #expect(
+      checkpoint.companionFiles.map(\.name) == ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
     let json = try JSON.parse(checkpoint.companionFiles[0].bytes())
     let copy = try Tokenizer(TokenizerDefinition(json: json, path: "e"), begin: nil, ends: [])
     for text in ["the 1234 the<|end|>", "  <word>\n\n x's 'LL", "é漢字\u{1F600}!!\r\n"] {
@@ -357,15 +397,30 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
   }
 
   static let refused: [(String, GGUFBuilder.Value?, TokenizerFault)] = [
-    ("tokenizer.ggml.model", .string("llama"), .unsupported(part: "tokenizer.ggml.model", found: "llama", supported: "gpt2 (byte-level BPE)")),
-    ("tokenizer.ggml.pre", .string("x"), .unsupported(part: "tokenizer.ggml.pre", found: "x", supported: "gpt-2, default, smollm, llama-bpe, qwen2")),
+    (
+      "tokenizer.ggml.model", .string("llama"),
+      .unsupported(part: "tokenizer.ggml.model", found: "llama", supported: "gpt2 (byte-level BPE)")
+    ),
+    (
+      "tokenizer.ggml.pre", .string("x"),
+      .unsupported(part: "tokenizer.ggml.pre", found: "x", supported: "gpt-2, default, smollm, llama-bpe, qwen2")
+    ),
     ("tokenizer.ggml.tokens", .int32s([1]), .field("tokenizer.ggml.tokens", expected: "an array of strings")),
     ("tokenizer.ggml.tokens", .strings(["a", "a"]), .duplicateToken("a")),
-    ("tokenizer.ggml.tokens", .array(type: 8, count: 1, payload: [1, 0, 0, 0, 0, 0, 0, 0, 0xFF]), .field("tokenizer.ggml.tokens[0]", expected: "UTF-8")),
+    (
+      "tokenizer.ggml.tokens", .array(type: 8, count: 1, payload: [1, 0, 0, 0, 0, 0, 0, 0, 0xFF]),
+      .field("tokenizer.ggml.tokens[0]", expected: "UTF-8")
+    ),
     ("tokenizer.ggml.merges", .strings(["th"]), .merge(index: 0, text: "th")),
     ("tokenizer.ggml.merges", .strings(["t zz"]), .mergeToken(index: 0, token: "zz")),
-    ("tokenizer.ggml.token_type", .int32s([1]), .field("tokenizer.ggml.token_type", expected: "one of 1 to 6 for each token")),
-    ("tokenizer.ggml.token_type", .int32s(Array(repeating: 9, count: 262)), .field("tokenizer.ggml.token_type", expected: "one of 1 to 6 for each token")),
+    (
+      "tokenizer.ggml.token_type", .int32s([1]),
+      .field("tokenizer.ggml.token_type", expected: "one of 1 to 6 for each token")
+    ),
+    (
+      "tokenizer.ggml.token_type", .int32s(Array(repeating: 9, count: 262)),
+      .field("tokenizer.ggml.token_type", expected: "one of 1 to 6 for each token")
+    ),
     ("tokenizer.ggml.add_bos_token", .uint8(1), .field("tokenizer.ggml.add_bos_token", expected: "a boolean")),
   ]
 

@@ -38,7 +38,8 @@ size_t ck_mask_count(const uint8_t *kept, size_t n);
 /* Clears, in `kept` (one row, all ones before), the bits of the `prune` smallest of `n` scores; of equal scores
  * the first go first, as a stable ascending sort would have it. -0 equals 0. `keys` is scratch of n elements. */
 void ck_select_row(uint8_t *kept, const float *scores, size_t n, size_t prune, uint32_t *keys);
-/* The same for every group of `m` consecutive scores: `prune` of each go. n is a multiple of m, 1 <= m <= 256. */
+/* The same for every group of `m` consecutive scores: `prune` of each go, ties as torch.topk breaks them (see
+ * select_groups.c). n is a multiple of m, 1 <= prune < m <= 256. */
 void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m);
 /* The same for every column of a [rows, columns] matrix, whose mask has `row_bytes` bytes a row. `keys` is scratch of
  * ck_select_columns_scratch(rows) elements. */

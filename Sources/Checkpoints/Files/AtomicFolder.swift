@@ -19,7 +19,7 @@ package final class AtomicFolder {
   /// Writes one file of the folder.
   /// - Parameter name: a plain name, not used before.
   package func write(_ name: String, _ body: (OutputFile) throws -> Void) throws {
-    guard !name.isEmpty, name != ".", name != "..", !name.contains("/"), !name.utf8.contains(0) else {
+    guard FileSystem.isPlainName(name) else {
       throw CheckpointError.file(path: "\(path)/\(name)", .invalidPath)
     }
     let file = try OutputFile(path: "\(path)/\(name)", temporaryPath: "\(temporary)/\(name)")

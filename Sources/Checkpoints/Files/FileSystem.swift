@@ -70,14 +70,21 @@ enum FileSystem {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw .file(path: path, .invalidPath) }
   }
 
+  /// Whether `name` names an entry of a folder and nothing outside of it.
+  static func isPlainName(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+  }
+
   /// The folder that holds `path`, and its name in there.
   static func split(_ path: String) throws(CheckpointError) -> (folder: String, name: String) {
     try check(path)
-    var trimmed = Substring(path)
-    while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
-    let slash = trimmed.lastIndex(of: "/")
-    let name = String(slash.map { trimmed[trimmed.index(after: $0)...] } ?? trimmed)
-    let folder = String(slash.map { $0 == trimmed.startIndex ? "/" : trimmed[..<$0] } ?? ".")
+    // By bytes: a slash with a combining accent behind it is still a slash.
+    let slash = UInt8(ascii: "/")
+    var trimmed = Array(path.utf8)[...]
+    while trimmed.count > 1, trimmed.last == slash { trimmed.removeLast() }
+    let last = trimmed.lastIndex(of: slash)
+    let name = String(decoding: last.map { trimmed[($0 + 1)...] } ?? trimmed, as: UTF8.self)
+    let folder = last.map { $0 == 0 ? "/" : String(decoding: trimmed[..<$0], as: UTF8.self) } ?? "."
     guard !name.isEmpty, name != ".", name != ".." else { throw .file(path: path, .invalidPath) }
     return (folder, name)
   }

@@ -94,7 +94,8 @@ struct SafetensorsLayout {
 }
 
 extension DType {
-  /// The types of the format that Espalier has; not its unsigned 16 to 64-bit integers, 8-bit floats and complex numbers.
+  /// The types of the format that Espalier has; not its 8-bit floats, its complex numbers, and its unsigned integers
+  /// of more than 8 bits.
   static let safetensorsNames: [(name: String, dtype: DType)] = [
     ("F64", .f64), ("F32", .f32), ("F16", .f16), ("BF16", .bf16),
     ("I64", .i64), ("I32", .i32), ("I16", .i16), ("I8", .i8), ("U8", .u8), ("BOOL", .bool),

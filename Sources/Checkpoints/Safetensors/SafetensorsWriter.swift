@@ -88,7 +88,7 @@ package enum SafetensorsWriter {
         throw .writing(tensor: entry.name, .unsupportedType(entry.dtype))
       }
       guard let bytes = TensorView.elementCount(of: entry.shape).flatMap(entry.dtype.byteCount(elements:)),
-        case let (end, overflow) = begin.addingReportingOverflow(bytes), !overflow
+        case (let end, let overflow) = begin.addingReportingOverflow(bytes), !overflow
       else { throw .writing(tensor: entry.name, .shape(entry.shape)) }
       placed.append((entry, begin, end))
       begin = end

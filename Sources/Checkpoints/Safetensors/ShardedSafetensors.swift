@@ -57,6 +57,6 @@ package enum ShardedSafetensors {
 
   /// The name of a file in the folder itself: whoever writes an index must not choose which other files are read.
   private static func isPlainName(_ name: String) -> Bool {
-    name.hasSuffix(".safetensors") && !name.hasPrefix(".") && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+    name.hasSuffix(".safetensors") && !name.hasPrefix(".") && FileSystem.isPlainName(name)
   }
 }

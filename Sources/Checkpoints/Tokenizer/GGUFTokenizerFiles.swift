@@ -78,7 +78,7 @@ struct GGUFTokenizerFiles {
     let array = try file.fault { file throws(GGUFFault) in try file.array("tokenizer.ggml.merges") }
     var merges: [JSON] = []
     _ = array.forEachString { _, merge in
-      merges.append(JSON(String(decoding: merge, as: UTF8.self).split(separator: " ").map(String.init)))
+      merges.append(JSON(merge.split(separator: UInt8(ascii: " ")).map { String(decoding: $0, as: UTF8.self) }))
     }
     return merges
   }

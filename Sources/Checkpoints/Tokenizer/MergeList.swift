@@ -70,7 +70,9 @@ struct MergeList {
     var index = 0
     while true {
       var least = index
-      for child in [2 * index + 1, 2 * index + 2] where child < heap.count && heap[child] < heap[least] { least = child }
+      for child in [2 * index + 1, 2 * index + 2] where child < heap.count && heap[child] < heap[least] {
+        least = child
+      }
       if least == index { return top }
       heap.swapAt(index, least)
       index = least

@@ -99,7 +99,9 @@ struct PreTokenizer {
     if byte < 0x80 { return (1, byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")) }
     let width = byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
     var value = UInt32(byte) & (0xFF >> UInt32(width + 1))
-    for offset in 1..<width where place + offset < text.count { value = value << 6 | UInt32(text[place + offset] & 0x3F) }
+    for offset in 1..<width where place + offset < text.count {
+      value = value << 6 | UInt32(text[place + offset] & 0x3F)
+    }
     guard let scalar = Unicode.Scalar(value) else { return (width, false) }
     switch scalar.properties.generalCategory {
     case .decimalNumber, .letterNumber, .otherNumber: return (width, true)

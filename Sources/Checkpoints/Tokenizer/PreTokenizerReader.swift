@@ -4,7 +4,8 @@
 import JSON
 
 enum PreTokenizerReader {
-  static let supported = "ByteLevel, Split with a Regex and behavior Isolated, Digits, and a Sequence that ends in ByteLevel"
+  static let supported =
+    "ByteLevel, Split with a Regex and behavior Isolated, Digits, and a Sequence that ends in ByteLevel"
 
   static func steps(_ json: JSON?) throws(TokenizerFault) -> [PreTokenizerStep] {
     var steps: [PreTokenizerStep] = []

@@ -3,15 +3,15 @@
 
 /// One pass over an expression.
 struct RegexTranslation {
-  private var rest: Substring
-  private var output = ""
+  private var rest: Substring.UnicodeScalarView
+  private var output = String.UnicodeScalarView()
 
   /// The expression for PCRE2 in UTF mode with `PCRE2_UCP` and `PCRE2_MULTILINE`, or why there is none.
   static func translate(_ pattern: String) -> Result<String, Refusal> {
-    var translation = RegexTranslation(rest: Substring(pattern))
+    var translation = RegexTranslation(rest: Substring(pattern).unicodeScalars)
     do throws(Refusal) {
       try translation.run()
-      return .success(translation.output)
+      return .success(String(translation.output))
     } catch {
       return .failure(error)
     }
@@ -22,14 +22,14 @@ struct RegexTranslation {
     fileprivate init(_ reason: String) { self.reason = reason }
   }
 
-  private init(rest: Substring) { self.rest = rest }
+  private init(rest: Substring.UnicodeScalarView) { self.rest = rest }
 
   private mutating func run() throws(Refusal) {
     var inClass = false
     while let character = rest.popFirst() {
       switch character {
       case "\\":
-        output += try escape()
+        output.append(contentsOf: try escape().unicodeScalars)
       case "[" where inClass:
         // Oniguruma nests classes here, PCRE2 takes the bracket literally.
         throw Refusal("\"[\" inside a character class; escape it as \\[")
@@ -44,7 +44,7 @@ struct RegexTranslation {
       case "&" where inClass && rest.first == "&":
         throw Refusal("an intersection of character classes (&&)")
       case "(" where !inClass:
-        output += try group()
+        output.append(contentsOf: try group().unicodeScalars)
       case "}" where !inClass && rest.first == "+":
         // Possessive for PCRE2, one or more of the whole for Oniguruma.
         throw Refusal("a \"+\" behind a counted repetition")
@@ -58,11 +58,11 @@ struct RegexTranslation {
   private mutating func group() throws(Refusal) -> String {
     if rest.first == "*" { throw Refusal("a verb (*...)") }
     guard rest.first == "?" else { return "(" }
-    for opening in ["?:", "?=", "?!", "?<=", "?<!", "?>", "?i:"] where rest.hasPrefix(opening) {
-      rest.removeFirst(opening.count)
+    for opening in ["?:", "?=", "?!", "?<=", "?<!", "?>", "?i:"] where rest.starts(with: opening.unicodeScalars) {
+      rest.removeFirst(opening.unicodeScalars.count)
       return "(" + opening
     }
-    throw Refusal("a group that begins with (\(rest.prefix(3))")
+    throw Refusal("a group that begins with (\(String(rest.prefix(3)))")
   }
 
   /// What follows a backslash.
@@ -76,7 +76,8 @@ struct RegexTranslation {
     case "r", "n", "t", "f": return "\\\(character)"
     case "p", "P": return try property(negated: character == "P")
     case "x": return try hexadecimal()
-    case _ where character.isASCII && !character.isLetter && !character.isNumber: return "\\\(character)"
+    case _ where character.isASCII && !character.properties.isAlphabetic && character.properties.numericType == nil:
+      return "\\\(character)"
     default: throw Refusal("the escape \\\(character)")
     }
   }
@@ -91,16 +92,16 @@ struct RegexTranslation {
       name = name.dropFirst()
       negated.toggle()
     }
-    guard !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "_") }) else {
-      throw Refusal("the property \\p{\(name)}")
+    guard !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.properties.isAlphabetic || $0 == "_") }) else {
+      throw Refusal("the property \\p{\(String(name))}")
     }
     // A longer name is a script, of which PCRE2 would otherwise take the extensions too.
-    return "\\\(negated ? "P" : "p"){\(name.count <= 2 ? "" : "sc:")\(name)}"
+    return "\\\(negated ? "P" : "p"){\(name.count <= 2 ? "" : "sc:")\(String(name))}"
   }
 
   /// `\xHH` and `\x{H...}`.
   private mutating func hexadecimal() throws(Refusal) -> String {
-    let digits: Substring
+    let digits: Substring.UnicodeScalarView
     if rest.first == "{", let end = rest.firstIndex(of: "}") {
       digits = rest[rest.index(after: rest.startIndex)..<end]
       rest = rest[rest.index(after: end)...]
@@ -108,7 +109,9 @@ struct RegexTranslation {
       digits = rest.prefix(2)
       rest = rest.dropFirst(2)
     }
-    guard (1...6).contains(digits.count), digits.allSatisfy(\.isHexDigit) else { throw Refusal("a \\x without digits") }
-    return "\\x{\(digits)}"
+    guard (1...6).contains(digits.count), digits.allSatisfy(\.properties.isASCIIHexDigit) else {
+      throw Refusal("a \\x without digits")
+    }
+    return "\\x{\(String(digits))}"
   }
 }

@@ -124,7 +124,8 @@ private struct EncodingPass {
     try preTokenizer.forEachWord(of: text) { word in
       words += 1
       if words % 4096 == 0 { try monitor.checkCancelled() }
-      try cache.append(word, to: &ids) { word, ids in try model.encode(word, into: &ids, check: monitor.checkCancelled) }
+      try cache.append(word, to: &ids) { word, ids in try model.encode(word, into: &ids, check: monitor.checkCancelled)
+      }
     }
   }
 }

@@ -22,7 +22,8 @@ struct GGUFPreTokenizer: Sendable {
   static let known: [GGUFPreTokenizer] = [
     GGUFPreTokenizer(names: ["gpt-2", "default"]),
     GGUFPreTokenizer(names: ["smollm"], digits: true),
-    GGUFPreTokenizer(names: ["llama-bpe"], expression: cl100k(number: #"\p{N}{1,3}"#), ignoreMerges: true, addsBegin: true),
+    GGUFPreTokenizer(
+      names: ["llama-bpe"], expression: cl100k(number: #"\p{N}{1,3}"#), ignoreMerges: true, addsBegin: true),
     GGUFPreTokenizer(names: ["qwen2"], expression: cl100k(number: #"\p{N}"#)),
   ]
 
@@ -49,7 +50,8 @@ struct GGUFPreTokenizer: Sendable {
 extension TokenizerDefinition {
   /// The numbers of `tokenizer.ggml.token_type`.
   private enum TokenType: Int {
-    case normal = 1, unknown, control, userDefined, unused, byte
+    case normal = 1
+    case unknown, control, userDefined, unused, byte
 
     static let expected = "one of 1 to 6 for each token"
   }
@@ -64,7 +66,7 @@ extension TokenizerDefinition {
       guard kind == "gpt2" else {
         throw .unsupported(part: "tokenizer.ggml.model", found: kind, supported: "gpt2 (byte-level BPE)")
       }
-      var builder = VocabularyBuilder(tokens: tokens.count, merges: mergeList.count)
+      var builder = try VocabularyBuilder(tokens: tokens.count, merges: mergeList.count)
       let tokensAreStrings = try tokens.forEachString { id, token throws(TokenizerFault) in
         guard token.isValidUTF8 else { throw .field("tokenizer.ggml.tokens[\(id)]", expected: "UTF-8") }
         try builder.add(token, id: id)
@@ -94,7 +96,7 @@ extension TokenizerDefinition {
   /// Control tokens are special; user-defined ones are cut out of text too but are text themselves.
   static func addedTokens(_ file: GGUFFile, _ vocabulary: Vocabulary) throws(TokenizerFault) -> [AddedToken] {
     guard let value = file.metadata["tokenizer.ggml.token_type"] else { return [] }
-    guard case .array(let array) = value, let types = array.integers, types.count == vocabulary.limit else {
+    guard case .array(let array) = value, array.count == vocabulary.limit, let types = array.integers else {
       throw .field("tokenizer.ggml.token_type", expected: TokenType.expected)
     }
     var added: [AddedToken] = []
@@ -102,7 +104,9 @@ extension TokenizerDefinition {
       guard let type = TokenType(rawValue: number) else {
         throw .field("tokenizer.ggml.token_type", expected: TokenType.expected)
       }
-      guard type == .control || type == .userDefined, let content = vocabulary.token(id), !content.isEmpty else { continue }
+      guard type == .control || type == .userDefined, let content = vocabulary.token(id), !content.isEmpty else {
+        continue
+      }
       added.append(AddedToken(id: Int32(id), content: content, special: type == .control))
     }
     return added
@@ -130,7 +134,9 @@ extension TokenizerDefinition {
 
 extension GGUFFile {
   func preTokenizer() throws(CheckpointError) -> GGUFPreTokenizer {
-    let name = metadata["tokenizer.ggml.pre"] == nil ? GGUFPreTokenizer.unnamed
+    let name =
+      metadata["tokenizer.ggml.pre"] == nil
+      ? GGUFPreTokenizer.unnamed
       : try fault { file throws(GGUFFault) in try file.string("tokenizer.ggml.pre") }
     do throws(TokenizerFault) {
       return try GGUFPreTokenizer.named(name)

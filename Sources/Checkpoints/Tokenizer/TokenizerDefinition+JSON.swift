@@ -19,7 +19,7 @@ extension TokenizerDefinition {
 
       let vocabulary = try Object(model["vocab"], "model.vocab").members
       guard let mergeList = model["merges"]?.array else { throw .field("model.merges", expected: "an array") }
-      var builder = VocabularyBuilder(tokens: vocabulary.count, merges: mergeList.count)
+      var builder = try VocabularyBuilder(tokens: vocabulary.count, merges: mergeList.count)
       for (token, id) in vocabulary {
         guard let id = id.integer else { throw .field("model.vocab[\"\(token)\"]", expected: "an integer") }
         try builder.add(token, id: id)

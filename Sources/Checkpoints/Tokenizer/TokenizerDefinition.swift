@@ -20,12 +20,18 @@ struct VocabularyBuilder {
   private(set) var merges: MergeTable
   private let idLimit: Int
 
+  /// Tokens and merges at most; the largest vocabularies have a quarter of a million.
+  private static let limit = 1 << 22
+
   /// - Parameters: how many tokens and merges there will be.
-  init(tokens: Int, merges: Int) {
+  init(tokens: Int, merges: Int) throws(TokenizerFault) {
+    for (what, count) in [("tokens", tokens), ("merges", merges)] where count > Self.limit {
+      throw .tooMany(what, count: count, limit: Self.limit)
+    }
     vocabulary = Vocabulary(capacity: tokens)
     self.merges = MergeTable(capacity: merges)
     // Ids may have holes, but a short file must not ask for a huge table.
-    idLimit = min(2 * tokens + 65_536, Int(Int32.max))
+    idLimit = 2 * tokens + 65_536
   }
 
   mutating func add(_ token: UnsafeRawBufferPointer, id: Int) throws(TokenizerFault) {

@@ -16,27 +16,30 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Written for this purpose; no one else's text.
 TEXT = """
-An espalier is a tree that is trained against a wall. The gardener ties the young branches to a frame of wire, cuts what
-grows forward, and keeps what grows along the wall. After five years the tree is flat, bears fruit early, and is easy to
-pick. It isn't a natural shape, but it's a healthy one: light reaches every leaf, and the wall gives back at night the
-warmth that it took in during the day. Pears take to it best; apples don't mind; cherries won't have it at all.
-Pruning is done twice a year. In winter, when the tree sleeps, one sees its structure and cuts for form. In summer, when
-it grows, one cuts for fruit: every shoot that has 8 or 10 leaves is taken back to 3, and in 2 or 3 weeks it answers with
-a bud instead of a branch. He who cuts too much gets wood in place of pears. He who cuts nothing gets a bush. They'll both
-say that they've done as the book said, and I'd say that the book was about another tree; we're all gardeners of one tree.
-The tools are few: a knife, a saw, string, 12 metres of wire for each row, and patience for 1825 days. Zum Beispiel wächst
-ein Birnbaum an der Südmauer schöner als im Garten. L'été, les poires mûrissent au mur, où la chaleur reste. Дерево растёт
-у стены, и стена греет его ночью. Träd växer långsamt; människor har bråttom.
+An espalier is a tree that is trained against a wall. The gardener ties the young branches to a frame of wire, cuts
+what grows forward, and keeps what grows along the wall. After five years the tree is flat, bears fruit early, and is
+easy to pick. It isn't a natural shape, but it's a healthy one: light reaches every leaf, and the wall gives back at
+night the warmth that it took in during the day. Pears take to it best; apples don't mind; cherries won't have it at
+all. Pruning is done twice a year. In winter, when the tree sleeps, one sees its structure and cuts for form. In
+summer, when it grows, one cuts for fruit: every shoot that has 8 or 10 leaves is taken back to 3, and in 2 or 3 weeks
+it answers with a bud instead of a branch. He who cuts too much gets wood in place of pears. He who cuts nothing gets
+a bush. They'll both say that they've done as the book said, and I'd say that the book was about another tree; we're
+all gardeners of one tree. The tools are few: a knife, a saw, string, 12 metres of wire for each row, and patience for
+1825 days. Zum Beispiel wächst ein Birnbaum an der Südmauer schöner als im Garten. L'été, les poires mûrissent au mur,
+où la chaleur reste. Дерево растёт у стены, и стена греет его ночью. Träd växer långsamt; människor har bråttom.
 """
 
 STRINGS = [
-    "", " ", "  ", "\n", "a", "The tree", " the wall", "trees and walls", "It isn't; they'll, I'd, we've, I'm, you're, 'S 'LL",
+    "", " ", "  ", "\n", "a", "The tree", " the wall", "trees and walls",
+    "It isn't; they'll, I'd, we've, I'm, you're, 'S 'LL",
     "1825 days, 12 metres, x3y 007", "wächst schöner Дерево", "été cafe\u0301 \u0301x", "木を切る", "עץ وجدار पेड़ ต้นไม้",
     "🌳🌲 👩🏽‍🌾 🏳️‍🌈", "a   b", "a    ", "   a", "line one\nline two\r\n\r\n  indented\t\ttabs\n\n\n",
     "no\u00a0break \u2003em \u3000wide \u180emongol \u200bzero \u0085nel \ufeffbom", "\u0000\u0001\u001b[0m\u007f",
     "²³ ¼ Ⅷ ٣٤ ۵ 一二 1²3", "ſ'ſ K'K ﬁ'ﬁ ß", "$%&!?...---___<<>>", "<|end|>", "a<|end|>b", "<|end|><|end|> <|end|>\n",
-    "<|end|", "<|end|>>", "x <|pad|> y", "  <|strip|>  word", "a <|strip|><|strip|> b", "\u3000<|strip|>\u2003\n.", "<|left|> x <|left|> y",
-    "<|right|> x <|right|>  y", "word <|word|> words", "prune<|word|>prune", "a" * 100, "pear" * 40, " " * 130, "\n" * 9 + "x",
+    "<|end|", "<|end|>>", "x <|pad|> y", "  <|strip|>  word", "a <|strip|><|strip|> b", "\u3000<|strip|>\u2003\n.",
+    "<|left|> x <|left|> y",
+    "<|right|> x <|right|>  y", "word <|word|> words", "prune<|word|>prune", "a" * 100, "pear" * 40, " " * 130,
+    "\n" * 9 + "x",
     "ab\U0010ffff\ue000\ufdd0z", "The gardener cuts for form. " * 3, "i\u0307İıI", "don’t “quote”", "w\u00adw",
     "0123456789" * 4, "a1 b22 c333 d4444 e55555",
 ] + ["".join(chr(c) for c in range(start, start + 64)) for start in range(0, 0x200, 64)] + [
@@ -56,8 +59,12 @@ def split(regex):
     return {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
 
 
-def sequence(*steps):
-    return {"type": "Sequence", "pretokenizers": list(steps)}
+def digits(individual):
+    return {"type": "Digits", "individual_digits": individual}
+
+
+def pre(*steps):
+    return {"pre_tokenizer": {"type": "Sequence", "pretokenizers": list(steps)}}
 
 
 def added(id, content, **flags):
@@ -95,17 +102,19 @@ def variants(base):
             added(size + 4, "<|word", special=False), added(size + 5, " le", special=False, normalized=True)]
     ascii_only = {t: i for t, i in base["model"]["vocab"].items() if i < 2 or len(t) > 1 or t < "\x7f"}
     ascii_merges = [m for m in base["model"]["merges"] if all(p in ascii_only for p in m)]
+    plain = byte_level(regex=False)
     gaps = {"vocab": ascii_only, "merges": ascii_merges}
     yield "plain", {}, {}
     yield "prefix space", {"pre_tokenizer": byte_level(prefix=True)}, {}
-    yield "single digits", {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": True}, byte_level())}, {}
-    yield "runs of digits", {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": False}, byte_level(prefix=True))}, {}
-    yield "llama 3", {"pre_tokenizer": sequence(split(LLAMA3), byte_level(regex=False)),
-                      "post_processor": {"type": "Sequence", "processors": [byte_level(), template(["<|end|>"], [], ids)]}}, {"ignore_merges": True}
-    yield "qwen 2", {"pre_tokenizer": sequence(split(QWEN2), byte_level(regex=False)), "post_processor": byte_level()}, {}
-    yield "no expression", {"pre_tokenizer": byte_level(regex=False)}, {}
-    yield "empty matches", {"pre_tokenizer": sequence(split(r"e?|(?=r)|\s*"), byte_level(regex=False))}, {}
-    yield "look around", {"pre_tokenizer": sequence(split(r"(?<=t)h|(?<!r)e|^a|o$|\p{Lu}\p{Ll}+|\p{Han}+|\x20|[\x{41}-\x{43}]"), byte_level(regex=False))}, {}
+    yield "single digits", pre(digits(True), byte_level()), {}
+    yield "runs of digits", pre(digits(False), byte_level(prefix=True)), {}
+    begin = {"type": "Sequence", "processors": [byte_level(), template(["<|end|>"], [], ids)]}
+    yield "llama 3", {**pre(split(LLAMA3), plain), "post_processor": begin}, {"ignore_merges": True}
+    yield "qwen 2", {**pre(split(QWEN2), plain), "post_processor": byte_level()}, {}
+    yield "no expression", {"pre_tokenizer": plain}, {}
+    yield "empty matches", pre(split(r"e?|(?=r)|\s*"), plain), {}
+    around = r"(?<=t)h|(?<!r)e|^a|o$|\p{Lu}\p{Ll}+|\p{Han}+|\x20|[\x{41}-\x{43}]"
+    yield "look around", pre(split(around), plain), {}
     yield "merges as text", {}, {"merges": [" ".join(m) for m in base["model"]["merges"]]}
     yield "around", {"post_processor": template(["<|end|>", "<|pad|>"], ["<|end|>"], ids)}, {}
     yield "added tokens", {"added_tokens": more}, {}

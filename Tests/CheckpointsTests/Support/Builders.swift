@@ -8,9 +8,21 @@ func safetensors(_ header: String, data: Int = 0, length: UInt64? = nil) -> [UIn
 /// A GGUF file, field by field.
 struct GGUFBuilder {
   enum Value {
-    case uint8(UInt8), int8(Int8), uint16(UInt16), int16(Int16), uint32(UInt32), int32(Int32), uint64(UInt64)
-    case int64(Int64), float32(Float), float64(Double), bool(UInt8), string(String)
-    case strings([String]), int32s([Int32]), array(type: UInt32, count: UInt64, payload: [UInt8])
+    case uint8(UInt8)
+    case int8(Int8)
+    case uint16(UInt16)
+    case int16(Int16)
+    case uint32(UInt32)
+    case int32(Int32)
+    case uint64(UInt64)
+    case int64(Int64)
+    case float32(Float)
+    case float64(Double)
+    case bool(UInt8)
+    case string(String)
+    case strings([String])
+    case int32s([Int32])
+    case array(type: UInt32, count: UInt64, payload: [UInt8])
     case raw(type: UInt32, payload: [UInt8])
 
     var bytes: [UInt8] {

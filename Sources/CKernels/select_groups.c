@@ -1,0 +1,86 @@
+/*
+ * N:M selection: which N of every M consecutive scores are the smallest.
+ *
+ * Where a tie straddles the boundary the choice is a convention, and on block-quantised weights such ties are common
+ * (a tenth of the groups of four in a Q4_1 model). The published methods leave it to torch.topk, which on a CPU calls
+ * C++'s nth_element; so that masks agree with theirs bit for bit, the same selection algorithm is run here on
+ * groups with such a tie: introselect (Musser 1997) as the GNU C++ library does it, median of three, Hoare partition,
+ * insertion sort of the last three.
+ */
+#include "clones.h"
+#include "include/ckernels.h"
+#include "ordered_key.h"
+
+typedef struct {
+  uint32_t key;
+  uint32_t place;
+} keyed;
+
+static void swap(keyed *a, keyed *b) {
+  const keyed held = *a;
+  *a = *b;
+  *b = held;
+}
+
+/* Swaps the median of a, b and c into *first. */
+static void median_to_first(keyed *first, keyed *a, keyed *b, keyed *c) {
+  if (a->key < b->key) swap(first, b->key < c->key ? b : a->key < c->key ? c : a);
+  else swap(first, a->key < c->key ? a : b->key < c->key ? c : b);
+}
+
+/* Hoare partition of [first, last) around `pivot`, which is bounded by the elements at both ends. */
+static keyed *partition(keyed *first, keyed *last, uint32_t pivot) {
+  for (;;) {
+    while (first->key < pivot) first++;
+    do last--;
+    while (pivot < last->key);
+    if (first >= last) return first;
+    swap(first++, last);
+  }
+}
+
+static void insertion_sort(keyed *first, keyed *last) {
+  for (keyed *i = first; i < last; i++) {
+    const keyed held = *i;
+    keyed *hole = i;
+    for (; hole > first && held.key < hole[-1].key; hole--) *hole = hole[-1];
+    *hole = held;
+  }
+}
+
+/* Moves the element of rank `nth` to its place, smaller ones before it. */
+static void select_nth(keyed *elements, size_t n, size_t nth) {
+  keyed *first = elements, *last = elements + n;
+  while (last - first > 3) {
+    median_to_first(first, first + 1, first + (last - first) / 2, last - 1);
+    keyed *cut = partition(first + 1, last, first->key);
+    if (cut <= elements + nth) first = cut;
+    else last = cut;
+  }
+  insertion_sort(first, last);
+}
+
+static inline void clear_bit(uint8_t *kept, size_t i) { kept[i / 8] &= (uint8_t)~(1u << (i % 8)); }
+
+CK_CLONES void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
+  keyed group[256];
+  for (size_t start = 0; start + m <= n; start += m) {
+    for (size_t i = 0; i < m; i++) group[i] = (keyed){ck_ordered_key(scores[start + i]), (uint32_t)i};
+    size_t certain = 0; /* scores with fewer than `prune` others at or below them: smallest, however ties are broken */
+    for (size_t i = 0; i < m; i++) {
+      size_t others = 0;
+      for (size_t j = 0; j < m; j++) others += group[j].key <= group[i].key;
+      certain += others <= prune;
+    }
+    if (certain == prune) {
+      for (size_t i = 0; i < m; i++) {
+        size_t below = 0;
+        for (size_t j = 0; j < m; j++) below += group[j].key < group[i].key;
+        if (below < prune) clear_bit(kept, start + i);
+      }
+    } else {
+      select_nth(group, m, prune - 1);
+      for (size_t i = 0; i < prune; i++) clear_bit(kept, start + group[i].place);
+    }
+  }
+}
