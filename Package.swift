@@ -74,16 +74,23 @@ let package = Package(
         "Checkpoints", "Tensors", "Threads", "CSystem", "JSON", collections,
       ], swiftSettings: settings),
     .target(name: "PipeClient", dependencies: ["JSONRPC", "JSON", "Threads"], swiftSettings: settings),
+    .target(
+      name: "Benchmark",
+      dependencies: [
+        "BuiltinModels", "PipeClient", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads", "JSON",
+        collections,
+      ], swiftSettings: settings),
     .executableTarget(
       name: "espalier",
       dependencies: [
-        "Server", "PipeClient", "JSONRPC", "JSON",
+        "Server", "Benchmark", "PipeClient", "JSONRPC", "JSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
 
     // Bundled plugins: C over the public header, loaded with dlopen like anyone else's.
     .target(
-      name: "magnitude", path: "plugins/magnitude", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
+      name: "magnitude", path: "plugins/magnitude", exclude: ["README.md"], publicHeadersPath: ".",
+      cSettings: pluginFlags,
       linkerSettings: pluginLinking),
     .target(
       name: "wanda", path: "plugins/wanda", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,

@@ -116,13 +116,29 @@ CK_CLONES void ck_select_columns(uint8_t *kept, const float *scores, size_t rows
     const size_t width = columns - block < COLUMN_BLOCK ? columns - block : COLUMN_BLOCK;
     for (size_t r = 0; r < rows; r++)
       for (size_t c = 0; c < width; c++) keys[c * rows + r] = ck_ordered_key(scores[r * columns + block + c]);
+    uint32_t thresholds[COLUMN_BLOCK] = {0}, ties[COLUMN_BLOCK] = {0}; /* a threshold of 0 prunes nothing */
     for (size_t c = 0; c < width; c++) {
       const uint32_t *column = keys + c * rows;
       const uint32_t threshold = key_of_rank(column, rows, (prune < rows ? prune : rows) - 1);
-      size_t ties = prune;
-      for (size_t r = 0; r < rows; r++) ties -= column[r] < threshold;
-      for (size_t r = 0; r < rows; r++)
-        if (column[r] < threshold || (column[r] == threshold && ties && ties--)) clear_bit(kept + r * row_bytes, block + c);
+      uint32_t below = 0;
+      for (size_t r = 0; r < rows; r++) below += column[r] < threshold;
+      thresholds[c] = threshold;
+      ties[c] = (uint32_t)(prune < rows ? prune : rows) - below;
+    }
+    for (size_t r = 0; r < rows; r++) { /* all columns of the block at once: branch-free */
+      uint32_t pruned[COLUMN_BLOCK], bits = 0;
+      float row[COLUMN_BLOCK] = {0};
+      for (size_t c = 0; c < width; c++) row[c] = scores[r * columns + block + c];
+      for (size_t c = 0; c < COLUMN_BLOCK; c++) {
+        const uint32_t key = ck_ordered_key(row[c]);
+        const uint32_t tied = (key == thresholds[c]) & (ties[c] > 0);
+        ties[c] -= tied;
+        pruned[c] = (uint32_t)(key < thresholds[c]) | tied;
+      }
+      for (size_t c = 0; c < COLUMN_BLOCK; c++) bits |= pruned[c] << c;
+      uint8_t *place = kept + r * row_bytes + block / 8;
+      place[0] &= (uint8_t)~bits;
+      if (width > 8) place[1] &= (uint8_t)~(bits >> 8);
     }
   }
 }

@@ -60,27 +60,34 @@ static void select_nth(keyed *elements, size_t n, size_t nth) {
   insertion_sort(first, last);
 }
 
-static inline void clear_bit(uint8_t *kept, size_t i) { kept[i / 8] &= (uint8_t)~(1u << (i % 8)); }
-
-CK_CLONES void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
+static inline __attribute__((always_inline)) void select_groups(uint8_t *kept, const float *scores, size_t n,
+                                                                size_t prune, size_t m) {
   keyed group[256];
   for (size_t start = 0; start + m <= n; start += m) {
     for (size_t i = 0; i < m; i++) group[i] = (keyed){ck_ordered_key(scores[start + i]), (uint32_t)i};
-    size_t certain = 0; /* scores with fewer than `prune` others at or below them: smallest, however ties are broken */
+    /* A score goes if fewer than `prune` are below it. More than `prune` such scores mean a tie at the boundary. */
+    size_t gone = 0;
+    uint8_t goes[256];
     for (size_t i = 0; i < m; i++) {
-      size_t others = 0;
-      for (size_t j = 0; j < m; j++) others += group[j].key <= group[i].key;
-      certain += others <= prune;
+      size_t below = 0;
+      for (size_t j = 0; j < m; j++) below += group[j].key < group[i].key;
+      goes[i] = below < prune;
+      gone += goes[i];
     }
-    if (certain == prune) {
-      for (size_t i = 0; i < m; i++) {
-        size_t below = 0;
-        for (size_t j = 0; j < m; j++) below += group[j].key < group[i].key;
-        if (below < prune) clear_bit(kept, start + i);
-      }
+    if (gone == prune) {
+      for (size_t i = 0; i < m; i++) kept[(start + i) / 8] &= (uint8_t)~(goes[i] << ((start + i) % 8));
     } else {
       select_nth(group, m, prune - 1);
-      for (size_t i = 0; i < prune; i++) clear_bit(kept, start + group[i].place);
+      for (size_t i = 0; i < prune; i++) {
+        const size_t place = start + group[i].place;
+        kept[place / 8] &= (uint8_t)~(1u << (place % 8));
+      }
     }
   }
+}
+
+CK_CLONES void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
+  if (m == 4) select_groups(kept, scores, n, prune, 4); /* the common patterns, unrolled */
+  else if (m == 8) select_groups(kept, scores, n, prune, 8);
+  else select_groups(kept, scores, n, prune, m);
 }

@@ -55,7 +55,8 @@ private func produce(_ tensor: MaskedTensor, as dtype: DType, into sink: Safeten
     let range = start..<min(tensor.rows, start + rows)
     if let floats {
       for row in range { tensor.readRow(row, into: floats.pointer + (row - start) * tensor.columns) }
-      try sink(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(floats.values)[..<(range.count * tensor.columns * 4)]))
+      try sink(
+        UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(floats.values)[..<(range.count * tensor.columns * 4)]))
     } else {
       try tensor.storedBytes(rows: range).withUnsafeBytes(sink)
     }

@@ -151,7 +151,7 @@ package final class ChildProcess: Sendable {
     var arguments = (["espalier"] + command.arguments).map { strdup($0) } + [nil]
     var environment = inheritedEnvironment(without: command.environment.keys)
     environment += command.environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { (arguments + environment).forEach { free($0) } }
+    defer { for copy in arguments + environment { free(copy) } }
     return posix_spawn(&id, command.executable, &actions, &attributes, &arguments, &environment)
   }
 

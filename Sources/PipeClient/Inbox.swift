@@ -74,7 +74,8 @@ final class Inbox: Sendable {
     case .success(.notification(let notification)): receive(notification)
     case .success(.request(let request)):
       let error = ResponseError(
-        .methodNotFound, kind: "methodNotFound", "This client has no method \(request.method); send notifications only.")
+        .methodNotFound, kind: "methodNotFound",
+        "This client has no method \(request.method); send notifications only.")
       try? sender.send(Frame.encode(Response(id: request.id, result: .failure(error)).body()), within: 1)
     case .failure(let invalid): fail(.notUnderstood(invalid.error.message))
     }

@@ -31,7 +31,8 @@ extension PipeClientError {
   private static func text(_ status: ProcessEnd?) -> String {
     switch status {
     case .exited(let code)?: " with exit code \(code)"
-    case .killed(let signal)?: ", killed by signal \(signal)\(strsignal(signal).map { " (\(String(cString: $0)))" } ?? "")"
+    case .killed(let signal)?:
+      ", killed by signal \(signal)" + (strsignal(signal).map { " (\(String(cString: $0)))" } ?? "")
     case nil: ""
     }
   }

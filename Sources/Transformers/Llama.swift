@@ -110,6 +110,17 @@ package struct Llama: Transformer {
     }
   }
 
+  package func forwardOperations(batch: Batch) -> Double {
+    let attention = configuration.attention
+    let shapes = expectedTensors
+    let linear = (0..<configuration.layers).flatMap { linearInputs(layer: $0) }.flatMap(\.tensors)
+      .reduce(0.0) { sum, name in sum + Double(shapes[name]?.reduce(1, *) ?? 0) }
+    let head = Double(configuration.vocabularySize * configuration.hiddenSize)
+    let tokens = Double(batch.tokens), seen = Double(batch.length + 1) / 2
+    let attended = Double(configuration.layers * attention.heads * attention.headSize) * 2 * seen
+    return 2 * (tokens * (linear + attended) + Double(batch.sequences * (batch.length - 1)) * head)
+  }
+
   package var activationBytesPerToken: Int {
     let attention = configuration.attention
     let attentionFloats = (2 * attention.heads + 2 * attention.kvHeads) * attention.headSize

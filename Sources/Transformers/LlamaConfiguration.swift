@@ -31,7 +31,9 @@ package struct LlamaConfiguration: Sendable, Equatable {
         throw fields.error(.outOfRange, "num_key_value_heads", expected: "a divisor of num_attention_heads, \(heads)")
       }
       let headSize = try fields.int("head_dim", in: Self.sizes, default: hiddenSize / heads)
-      guard headSize >= 2, headSize % 2 == 0 else { throw fields.error(.outOfRange, "head_dim", expected: "an even number") }
+      guard headSize >= 2, headSize % 2 == 0 else {
+        throw fields.error(.outOfRange, "head_dim", expected: "an even number")
+      }
       attention = AttentionShape(heads: heads, kvHeads: kvHeads, headSize: headSize)
       vocabularySize = try fields.int("vocab_size", in: Self.sizes)
       maximumLength = try fields.int("max_position_embeddings", in: Self.sizes, default: 2048)

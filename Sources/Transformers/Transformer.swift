@@ -81,6 +81,10 @@ package protocol Transformer: Sendable {
   /// Working memory for batches of at most `batch`.
   func makeForwardPass(batch: Batch, compute: Compute) -> any ForwardPass
 
+  /// Floating-point operations of a forward pass over `batch` with its losses: two for each multiplication of a
+  /// matrix product, attention counted for the positions that are seen.
+  func forwardOperations(batch: Batch) -> Double
+
   /// Bytes of working memory that one token of a batch needs.
   var activationBytesPerToken: Int { get }
 }

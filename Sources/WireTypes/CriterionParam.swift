@@ -14,6 +14,17 @@ package struct CriterionParam: Sendable {
     plugin = try fields.string("plugin")
     parameters = try fields.optionalObject("parameters") ?? [:]
     dataset = try fields.optionalString("dataset")
-    modules = try fields.optionalStrings("modules")
+    modules = try fields.optionalGlobs("modules")
+  }
+}
+
+extension JSONFields {
+  /// Globs over tensor names, at least one.
+  mutating func optionalGlobs(_ key: String) throws(JSONFieldError) -> [String]? {
+    let globs = try optionalStrings(key)
+    if globs?.isEmpty == true {
+      throw error(.outOfRange, key, expected: "at least one glob; leave it out to take all")
+    }
+    return globs
   }
 }

@@ -24,7 +24,8 @@ package enum ImportanceQuery: Method {
       let largest = try fields.string("order", oneOf: ["largest", "smallest"], default: "largest") == "largest"
       let heatmap = try GridParam.optional("heatmap", &fields)
       let words = ValueEncoding.allCases.map(\.rawValue)
-      let encoding = ValueEncoding(rawValue: try fields.string("encoding", oneOf: words, default: "numbers")) ?? .numbers
+      let encoding =
+        ValueEncoding(rawValue: try fields.string("encoding", oneOf: words, default: "numbers")) ?? .numbers
       let questions = [
         region.map { Question.region($0, encoding) }, top.map { Question.top(count: $0, largest: largest) },
         heatmap.map { Question.heatmap($0, encoding) },

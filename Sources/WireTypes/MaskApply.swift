@@ -18,7 +18,7 @@ package enum MaskApply: Method {
       scores = try fields.string("scores")
       target = try SparsityParam(&fields)
       group = try fields.optionalString("group", oneOf: groupNames)
-      modules = try fields.optionalStrings("modules")
+      modules = try fields.optionalGlobs("modules")
     }
   }
 

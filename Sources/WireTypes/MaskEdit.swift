@@ -27,7 +27,8 @@ package enum MaskEdit: Method {
         if let values = try fields.optionalInts(name) { parts.append((name, values)) }
       }
       guard parts.count <= 1 else {
-        throw fields.error(.outOfRange, parts[1].name, expected: "one of rows, columns, indices, heads, neurons an edit")
+        throw fields.error(
+          .outOfRange, parts[1].name, expected: "only one of rows, columns, indices, heads and neurons in an edit")
       }
       switch (tensor, layer, parts.first?.name, parts.first?.values ?? []) {
       case (let tensor?, nil, nil, _): place = .tensor(tensor)

@@ -44,19 +44,26 @@ package enum MaskGet: Method {
   package static func result(
     model: String, revision: String, tensor: TensorSparsity, rows: Int, columns: Int, bits: [UInt8]
   ) -> JSON {
-    [
-      "model": JSON(model), "revision": JSON(revision), "tensor": tensor.json, "rows": JSON(rows),
-      "columns": JSON(columns), "bits": .string(base64Text(bits)),
-    ]
+    var result = place(model: model, revision: revision, tensor: tensor)
+    result["rows"] = JSON(rows)
+    result["columns"] = JSON(columns)
+    result["bits"] = .string(base64Text(bits))
+    return .object(result)
   }
 
   /// - Parameter densities: the fraction kept of each cell, row after row.
   package static func result(
     model: String, revision: String, tensor: TensorSparsity, rows: Int, columns: Int, densities: [Double]
   ) -> JSON {
-    [
-      "model": JSON(model), "revision": JSON(revision), "tensor": tensor.json,
-      "heatmap": ["rows": JSON(rows), "columns": JSON(columns), "densities": JSON(densities)],
-    ]
+    var result = place(model: model, revision: revision, tensor: tensor)
+    result["heatmap"] = ["rows": JSON(rows), "columns": JSON(columns), "densities": JSON(densities)]
+    return .object(result)
+  }
+
+  /// Which mask is looked at, and what it is like as a whole.
+  private static func place(model: String, revision: String, tensor: TensorSparsity) -> JSONObject {
+    var place: JSONObject = ["model": JSON(model), "revision": JSON(revision)]
+    for (key, value) in tensor.json.object ?? [:] { place[key] = value }
+    return place
   }
 }

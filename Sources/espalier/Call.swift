@@ -23,7 +23,9 @@ struct Call: ParsableCommand {
       """)
 
   @Argument(
-    help: "METHOD [PARAMS], as often as needed: params are a JSON object or array, or - to read them from standard input.")
+    help: """
+      METHOD [PARAMS], as often as needed: params are a JSON object or array, or - to read them from standard input.
+      """)
   var requests: [String]
 
   @Option(

@@ -24,7 +24,7 @@ struct Espalier: ParsableCommand {
         0 success, 1 failure, 2 wrong arguments
       """,
     version: espalierVersion,
-    subcommands: [Serve.self, Quickstart.self, Call.self, Plugin.self],
+    subcommands: [Serve.self, Quickstart.self, Call.self, Plugin.self, Bench.self],
     defaultSubcommand: Serve.self)
 
   /// The subcommands as they are written.

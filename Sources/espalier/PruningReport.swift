@@ -69,11 +69,13 @@ extension PruningReport {
 
   private var heading: String {
     func dataset(_ facts: JSON, _ path: String) -> String {
-      "\(facts["sequences"]?.integer ?? 0) sequences of \(facts["sequenceLength"]?.integer ?? 0) tokens of \(path)"
+      let length = facts["sequenceLength"]?.integer ?? 0
+      return "\(facts["sequences"]?.integer ?? 0) sequences of \(length) tokens of \(path)"
     }
+    func fact(_ key: String, unit: String = "") -> String { short(facts[key]?.number ?? 0, unit: unit) }
     let model =
-      "\(plan.source): \(facts["architecture"]?.string ?? "?"), \(short(facts["parameters"]?.number ?? 0)) parameters,"
-      + " \(facts["layers"]?.integer ?? 0) layers, \(short(facts["bytes"]?.number ?? 0, unit: "B"))"
+      "\(plan.source): \(facts["architecture"]?.string ?? "?"), \(fact("parameters")) parameters,"
+      + " \(fact("layers")) layers, \(fact("bytes", unit: "B"))"
     return """
       model        \(model)
       calibration  \(dataset(calibration, plan.calibration))
@@ -89,8 +91,8 @@ extension PruningReport {
     ])
     for row in rows {
       table.rows.append([
-        row.method, fixed(row.sparsity * 100, 1) + " %", fixed(row.perplexity, 2), fixed(row.perplexity * row.standardError, 2),
-        fixed(row.seconds, 2), row.revision,
+        row.method, fixed(row.sparsity * 100, 1) + " %", fixed(row.perplexity, 2),
+        fixed(row.perplexity * row.standardError, 2), fixed(row.seconds, 2), row.revision,
       ])
     }
     return table
@@ -99,7 +101,7 @@ extension PruningReport {
   private var times: String {
     let scores = scoreSeconds.map { "\($0.plugin) \(duration($0.seconds))" }.joined(separator: ", ")
     return "Scores are made once (\(scores)); each mask then takes \(duration(median(maskSeconds))),"
-      + " each undo \(duration(median(undoSeconds))). All of it took \(duration(seconds))."
+      + " each undo \(duration(median(undoSeconds))).\nAll of it took \(duration(seconds))."
   }
 
   private var verdict: String {

@@ -128,9 +128,9 @@ struct PruningTour {
 
   /// One request, with its progress on the status line.
   private func request(_ activity: String, _ method: String, _ params: JSON) throws -> JSON {
-    let text = step.text + (activity.isEmpty ? "" : ": " + activity)
-    status.show(text)
-    return try client.call(method, params) { [status] in status.show(text + "  " + $0.text) }
+    status.show(step.text + (activity.isEmpty ? "" : ": " + activity))
+    // The reports say themselves what is going on.
+    return try client.call(method, params) { [status, step] in status.show(step.text + "  " + $0.text) }
   }
 
   private mutating func add(_ row: PruningReport.Row) {

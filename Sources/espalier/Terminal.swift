@@ -50,9 +50,9 @@ final class StatusLine: Sendable {
 }
 
 extension CallProgress {
-  /// As the status line shows it: `▕████████░░░░░░░░▏ 52 %  window 17 of 32`.
+  /// As the status line shows it: `▕█████░░░░░▏  52 %  window 17 of 32`.
   var text: String {
-    let width = 16
+    let width = 10
     guard let percentage else { return message ?? "" }
     let filled = Int((min(max(percentage, 0), 100) / 100 * Double(width)).rounded())
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)

@@ -11,7 +11,7 @@ func fixed(_ value: Double, _ digits: Int) -> String {
   for _ in 0..<digits { scale *= 10 }
   let scaled = (abs(value) * scale).rounded()
   guard scaled < 1e15 else { return "\(value)" }  // NaN too
-  let whole = Int(scaled) / Int(scale), part = Int(scaled) % Int(scale)
+  let (whole, part) = Int(scaled).quotientAndRemainder(dividingBy: Int(scale))
   let tail = digits > 0 ? "." + String(repeating: "0", count: digits - "\(part)".count) + "\(part)" : ""
   return (value < 0 && scaled > 0 ? "-" : "") + "\(whole)" + tail
 }
@@ -25,11 +25,11 @@ func short(_ value: Double, unit: String = "") -> String {
   return fixed(value, 0) + (unit.isEmpty ? "" : " " + unit)
 }
 
-/// A duration with the unit that suits it: `0.8 ms`, `41 ms`, `1.24 s`.
+/// A duration with the unit that suits it: `0.8 ms`, `41 ms`, `1.24 s`, `58.9 s`.
 func duration(_ seconds: Double) -> String {
   if seconds < 0.00995 { return fixed(seconds * 1000, 1) + " ms" }
   if seconds < 0.9995 { return fixed(seconds * 1000, 0) + " ms" }
-  return fixed(seconds, 2) + " s"
+  return fixed(seconds, seconds < 9.995 ? 2 : 1) + " s"
 }
 
 /// A percentage of a fraction: 0.5 is `50 %`, 0.125 is `12.5 %`.

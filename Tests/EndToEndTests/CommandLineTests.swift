@@ -12,7 +12,8 @@ struct CommandLineTests {
       (["serve", "--threads", "0"], 2), (["serve", "--max-body-bytes", "10"], 2),
       (["serve", "--clientProcessId", "-1"], 2), (["quickstart", "--ratios", "1.5"], 2),
       (["quickstart", "--ratios", "half"], 2), (["quickstart", "--model", "/no/such/folder"], 2),
-      (["call"], 2), (["call", "{}"], 2), (["call", "server/status", "{"], 2), (["call", "server/status", "[1]", "[2]"], 2),
+      (["call"], 2), (["call", "{}"], 2), (["call", "server/status", "{"], 2),
+      (["call", "server/status", "[1]", "[2]"], 2),
       (["call", "server/status"], 0), (["call", "no/such"], 1),
       (["call", "--load", "/no/such/folder", "server/status"], 1), (["plugin", "list"], 0), (["plugin"], 0),
     ] as [([String], Int32)])

@@ -117,7 +117,8 @@ struct ClientTests {
 
   @Test func logMessages() throws {
     let lines = Mutex<[LogLine]>([])
-    let client = try FakeDaemon.client(onLog: { line in lines.withLock { $0.append(line) } }) { message, daemon in
+    let keep: @Sendable (LogLine) -> Void = { line in lines.withLock { $0.append(line) } }
+    let client = try FakeDaemon.client(onLog: keep) { message, daemon in
       daemon.notify("window/logMessage", ["type": 2, "message": "a plugin was rejected"])
       daemon.notify("window/logMessage", ["type": 3])
       daemon.notify("window/showMessage", ["type": 1, "message": "not a log line"])

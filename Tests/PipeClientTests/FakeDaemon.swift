@@ -18,7 +18,8 @@ final class FakeDaemon: Sendable {
     onLog: @escaping @Sendable (LogLine) -> Void = { _ in },
     _ answer: @escaping @Sendable (_ message: JSON, _ daemon: FakeDaemon) -> Void
   ) throws -> Client {
-    var input: [Int32] = [0, 0], output: [Int32] = [0, 0]
+    var input: [Int32] = [0, 0]
+    var output: [Int32] = [0, 0]
     try #require(pipe(&input) == 0 && pipe(&output) == 0)
     let (reading, daemon) = (input[0], FakeDaemon(output: output[1]))
     Thread {

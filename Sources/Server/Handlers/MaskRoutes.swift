@@ -163,13 +163,15 @@ private func load(_ params: MaskLoad.Params, _ context: ServerContext) throws ->
     let (masks, metadata) = try MaskFile.load(params.path, for: model.state(nil))
     let current = model.history.current
     // The file says everything: tensors that it does not name keep every weight.
-    let replaced = current.replacing(masks: current.tensors.keys.reduce(into: [:]) { all, name in
-      all[name] = .some(masks[name].map(MaskBlob.init))
-    })
+    let replaced = current.replacing(
+      masks: current.tensors.keys.reduce(into: [:]) { all, name in
+        all[name] = .some(masks[name].map(MaskBlob.init))
+      })
     let revision = model.history.commit(
       Operation(
         method: MaskLoad.name, summary: "masks from \(params.path)",
-        details: OrderedDictionary(uniqueKeysWithValues: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })),
+        details: OrderedDictionary(uniqueKeysWithValues: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+      ),
       tensors: replaced)
     return MaskLoad.result(
       PrunedFacts(model: model.name, revision, tensors: masks.keys),

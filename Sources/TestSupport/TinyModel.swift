@@ -1,0 +1,39 @@
+// A model opened the way the daemon opens one: checkpoint, arithmetic, check that they fit, first revision.
+
+package import Checkpoints
+import OrderedCollections
+package import Transformers
+package import Workspace
+
+/// A model with its history. The tiny ones are goldens of TransformersTests; any other path will do as well.
+package struct TestModel: Sendable {
+  package let checkpoint: Checkpoint
+  package let transformer: any Transformer
+  package let history: History
+
+  /// The names of the tiny models: two layers, a vocabulary of 67, with what PyTorch computes for them beside.
+  package static let tiny = [
+    "grouped-f32", "tied-bf16", "wide-heads-f16", "grouped-f32-gguf", "blocks-q8-gguf", "blocks-q4-gguf",
+  ]
+
+  /// - Throws: `CheckpointError`, `TransformerError`.
+  package init(path: String) throws {
+    checkpoint = try Checkpoint.open(path: path)
+    transformer = try makeTransformer(configuration: checkpoint.configuration)
+    try checkTensors(of: checkpoint, fit: transformer)
+    history = History(
+      tensors: checkpoint.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) },
+      operation: Operation(method: "model/load", summary: "loaded"))
+  }
+
+  package init(tiny name: String) throws { try self.init(path: Self.path(tiny: name)) }
+
+  package static func path(tiny name: String) -> String {
+    let folder = Repository.goldens(of: "TransformersTests")
+    return name.hasSuffix("gguf") ? "\(folder)/\(name).gguf" : "\(folder)/\(name)"
+  }
+
+  package static func golden(tiny name: String) throws -> Golden {
+    try Golden("\(Repository.goldens(of: "TransformersTests"))/\(name).golden.safetensors")
+  }
+}

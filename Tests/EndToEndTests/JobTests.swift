@@ -1,0 +1,67 @@
+// Long requests: light ones are answered meanwhile, they can be cancelled, and their client may go.
+
+import Foundation
+import JSON
+import JSONRPC
+import PipeClient
+import Testing
+
+@Suite(.enabled(if: Program.isBuilt, "espalier is not built"))
+struct JobTests {
+  private let evaluation: JSON = ["model": "sapling", "dataset": "text"]
+
+  /// A daemon with the built-in model and all of its evaluation text, which takes a while to evaluate.
+  private func prepared() throws -> Client {
+    let client = try Client(starting: Program.command([]))
+    try client.initialize()
+    _ = try client.call("model/load", ["source": "builtin:sapling"], within: 60)
+    _ = try client.call(
+      "dataset/load",
+      ["path": "builtin:sapling/evaluation", "model": "sapling", "name": "text", "sequenceLength": 256], within: 60)
+    return client
+  }
+
+  @Test func lightRequestsAndCancellation() throws {
+    let client = try prepared()
+    let heavy = try client.start("evaluate/perplexity", evaluation, reportsProgress: true)
+    #expect(try client.call("server/status", within: 30)["jobs"]?.integer ?? 0 > 0, "answered while the other runs")
+    let jobs = try client.call("job/list", within: 30)["jobs"]?.array ?? []
+    #expect(jobs.map { $0["method"] } == ["evaluate/perplexity"])
+    heavy.cancel()
+    var refusal: ResponseError?
+    do throws(PipeClientError) {
+      _ = try heavy.result(within: 30)
+    } catch {
+      if case .refused(let error, _) = error { refusal = error }
+    }
+    #expect(refusal?.code == .requestCancelled)
+
+    // Nothing is lost: the model is there, at its revision, and answers.
+    let models = try client.call("model/list", within: 30)["models"]?.array ?? []
+    #expect(models.map { $0["model"] } == ["sapling"])
+    let scored = try client.call("importance/score", ["model": "sapling", "plugin": "magnitude"], within: 60)
+    #expect(scored["revision"] == models.first?["revision"])
+    #expect(try client.end(within: 30) == .exited(0))
+  }
+
+  @Test func progressRisesAndEnds() throws {
+    let client = try prepared()
+    var seen: [Double] = []
+    let result = try client.call("evaluate/perplexity", evaluation, within: 120) { progress in
+      if let percentage = progress.percentage { seen.append(percentage) }
+    }
+    #expect(result["perplexity"]?.number ?? 0 > 1)
+    #expect(seen.first == 0)
+    #expect(seen == seen.sorted())
+    #expect(seen.allSatisfy { (0...100).contains($0) })
+    try client.end(within: 30)
+  }
+
+  @Test func clientGoesInTheMiddle() throws {
+    var client: Client? = try prepared()
+    let process = try #require(client?.process)
+    _ = try client?.start("evaluate/perplexity", evaluation)
+    client = nil  // closes the daemon's input
+    #expect(process.wait(within: 30) == .exited(1))
+  }
+}
