@@ -101,6 +101,13 @@ let package = Package(
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
       name: "PluginHostTests", dependencies: ["PluginHost", "Compression", "Tensors"], swiftSettings: settings),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "PipeClientTests", dependencies: ["PipeClient", "JSONRPC", "JSON"], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["PipeClient", "JSONRPC", "JSON"], swiftSettings: settings),
   ],
   cLanguageStandard: .c11
 )

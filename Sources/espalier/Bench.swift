@@ -56,12 +56,12 @@ struct Bench: ParsableCommand {
 
   private static func text(_ figures: Figures) -> String {
     let table = Table(
-      columns: [
-        Table.Column(heading: figures.title), Table.Column(heading: "", isNumber: true), Table.Column(heading: ""),
-        Table.Column(heading: ""),
-      ],
+      columns: [figures.title, "", "", ""].enumerated().map { place, heading in
+        Table.Column(heading: heading, isNumber: place == 1)
+      },
       rows: figures.figures.map { figure in
-        [figure.name, fixed(figure.value, figure.value < 10 ? 3 : figure.value < 100 ? 1 : 0), figure.unit, figure.note]
+        let digits = figure.value < 10 ? 3 : figure.value < 100 ? 1 : 0
+        return [figure.name, fixed(figure.value, digits), figure.unit, figure.note]
       })
     return table.text
   }
