@@ -3,9 +3,10 @@
  *
  * Where a tie straddles the boundary the choice is a convention, and on block-quantised weights such ties are common
  * (a tenth of the groups of four in a Q4_1 model). The published methods leave it to torch.topk, which on a CPU calls
- * C++'s nth_element; so that masks agree with theirs bit for bit, the same selection algorithm is run here on
- * groups with such a tie: introselect (Musser 1997) as the GNU C++ library does it, median of three, Hoare partition,
- * insertion sort of the last three.
+ * C++'s nth_element, or partial_sort if N is at most a 64th of M; so that masks agree with theirs bit for bit, the same
+ * selection algorithms are run here on groups with such a tie: introselect (Musser 1997) as the GNU C++ library does
+ * it, median of three, Hoare partition, insertion sort of the last three, a heap when partitions stay lopsided; and
+ * that heap alone for partial_sort.
  */
 #include "clones.h"
 #include "include/ckernels.h"
@@ -48,10 +49,46 @@ static void insertion_sort(keyed *first, keyed *last) {
   }
 }
 
+/* Lets `value` sink from `hole` to the bottom of a heap of n, along the larger children, and rise to its place. */
+static void sink(keyed *heap, size_t n, size_t hole, keyed value) {
+  const size_t top = hole;
+  size_t child = hole;
+  while (2 * child + 2 < n) {
+    child = 2 * child + 2;
+    if (heap[child].key < heap[child - 1].key) child--;
+    heap[hole] = heap[child];
+    hole = child;
+  }
+  if (2 * child + 2 == n) {
+    heap[hole] = heap[n - 1];
+    hole = n - 1;
+  }
+  for (; hole > top && heap[(hole - 1) / 2].key < value.key; hole = (hole - 1) / 2) heap[hole] = heap[(hole - 1) / 2];
+  heap[hole] = value;
+}
+
+/* Moves the `count` smallest of [first, last) to the front, the largest of them first: a heap of the smallest so far. */
+static void select_by_heap(keyed *first, keyed *last, size_t count) {
+  for (size_t parent = count / 2; parent-- > 0;) sink(first, count, parent, first[parent]);
+  for (keyed *i = first + count; i < last; i++)
+    if (i->key < first->key) {
+      const keyed value = *i;
+      *i = *first;
+      sink(first, count, 0, value);
+    }
+}
+
 /* Moves the element of rank `nth` to its place, smaller ones before it. */
 static void select_nth(keyed *elements, size_t n, size_t nth) {
   keyed *first = elements, *last = elements + n;
+  int partitions = 0; /* twice the binary logarithm of n, rounded down */
+  for (size_t rest = n; rest > 1; rest /= 2) partitions += 2;
   while (last - first > 3) {
+    if (partitions-- == 0) {
+      select_by_heap(first, last, (size_t)(elements + nth - first) + 1);
+      swap(first, elements + nth);
+      return;
+    }
     median_to_first(first, first + 1, first + (last - first) / 2, last - 1);
     keyed *cut = partition(first + 1, last, first->key);
     if (cut <= elements + nth) first = cut;
@@ -77,7 +114,8 @@ static inline __attribute__((always_inline)) void select_groups(uint8_t *kept, c
     if (gone == prune) {
       for (size_t i = 0; i < m; i++) kept[(start + i) / 8] &= (uint8_t)~(goes[i] << ((start + i) % 8));
     } else {
-      select_nth(group, m, prune - 1);
+      if (prune * 64 <= m) select_by_heap(group, group + m, prune);
+      else select_nth(group, m, prune - 1);
       for (size_t i = 0; i < prune; i++) {
         const size_t place = start + group[i].place;
         kept[place / 8] &= (uint8_t)~(1u << (place % 8));

@@ -54,7 +54,7 @@ package struct BLAS: Sendable {
 
   private init() throws(BLASError) {
     setenv("OPENBLAS_NUM_THREADS", "1", 1)
-    if String(cString: ck_instruction_set()) == "avx512" { setenv("OPENBLAS_CORETYPE", "SKYLAKEX", 0) }
+    if let core = ck_openblas_core() { setenv("OPENBLAS_CORETYPE", core, 0) }  // a user's own choice stands
 
     var found: (name: String, handle: UnsafeMutableRawPointer)?
     var reason = "no such library"

@@ -49,6 +49,7 @@ extension Compute {
       }
     }
     try cancellation.check()
-    return (0..<N).map { Double(maxima.pointer[$0]) + log(sums[$0]) - Double(chosen.pointer[$0]) }
+    // The large numbers first: their difference is exact when they are close.
+    return (0..<N).map { (Double(maxima.pointer[$0]) - Double(chosen.pointer[$0])) + log(sums[$0]) }
   }
 }

@@ -1,6 +1,8 @@
 // Golden files: tensors that a committed script wrote with a reference implementation, and who wrote them.
 
-package import Checkpoints
+import Checkpoints
+import OrderedCollections
+import Tensors
 
 /// Why a golden cannot be used.
 package enum GoldenError: Error, CustomStringConvertible {

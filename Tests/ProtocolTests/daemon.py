@@ -45,14 +45,18 @@ class Failed(Exception):
 class Daemon:
     """One running daemon. As a context manager it is gone at the end, whatever happened."""
 
-    def __init__(self, *arguments, environment=None, initialize=True, reads=True):
-        """reads: False for a client that looks at nothing until `start_reading`."""
+    def __init__(self, *arguments, environment=None, folder=None, initialize=True, reads=True):
+        """
+        folder: where the daemon runs, and where relative paths start.
+        reads: False for a client that looks at nothing until `start_reading`.
+        """
         self.process = subprocess.Popen(
             [find_binary(), "serve", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
+            cwd=folder,
         )
         self.notifications = []
         self.stderr = b""

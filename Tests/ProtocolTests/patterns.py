@@ -7,10 +7,11 @@ A pattern is a JSON value. It matches a value that is equal to it, except for
     {"~": VALUE, "tolerance": T}        a number that differs by at most T
     [..., "..."]                        an array that may go on
     {..., "...": "..."}                 an object that may have further members
-    "/a/.../b"                          a string that begins and ends like this
+    "/a/.../b"                          a string with anything in the place of the dots
 """
 
 import math
+import re
 
 TYPES = {
     "<number>": (int, float),
@@ -36,7 +37,7 @@ def mismatch(pattern, value, names, path="$"):
     if isinstance(pattern, list):
         return _mismatch_of_array(pattern, value, names, path)
     if type(pattern) is not type(value) or pattern != value:
-        return f"{path} is {_short(value)}; expected {_short(pattern)}"
+        return _differs(pattern, value, path)
     return None
 
 
@@ -62,12 +63,11 @@ def _mismatch_of_text(pattern, value, names, path):
         is_boolean = isinstance(value, bool) and pattern in ("<number>", "<integer>")
         if isinstance(value, TYPES[pattern]) and not is_boolean:
             return None
-        return f"{path} is {_short(value)}; expected {pattern}"
-    start, more, end = pattern.partition(MORE)
-    if more and isinstance(value, str) and len(value) >= len(start + end):
-        if value.startswith(start) and value.endswith(end):
-            return None
-    return None if pattern == value else f"{path} is {_short(value)}; expected {_short(pattern)}"
+        return _differs(pattern, value, path)
+    if MORE in pattern and isinstance(value, str):
+        parts = [re.escape(part) for part in pattern.split(MORE)]
+        return None if re.fullmatch(".*".join(parts), value, re.DOTALL) else _differs(pattern, value, path)
+    return None if pattern == value else _differs(pattern, value, path)
 
 
 def _mismatch_of_object(pattern, value, names, path):
@@ -103,6 +103,10 @@ def _mismatch_of_array(pattern, value, names, path):
         if problem := mismatch(element, actual, names, f"{path}[{index}]"):
             return problem
     return None
+
+
+def _differs(pattern, value, path):
+    return f"{path} is {_short(value)}; expected {_short(pattern)}"
 
 
 def _short(value):

@@ -7,7 +7,7 @@ from patterns import fill, mismatch
 
 FOLDER = ROOT / "protocol" / "transcripts"
 FILES = sorted(FOLDER.glob("*.jsonl"))
-LINE_KINDS = {"note", "send", "receive", "exit"}
+LINE_KINDS = {"note", "send", "receive", "receiveAll", "exit"}
 
 
 def lines(path, temporary="/tmp"):
@@ -32,14 +32,17 @@ def play(path, daemon, temporary):
             message = fill(said, names)
             exchanged.append(("send", message))
             daemon.send(message)
-        elif kind == "receive":
-            while True:
+        elif kind in ("receive", "receiveAll"):
+            expected = list(said) if kind == "receiveAll" else [said]
+            while expected:
                 message = daemon.receive()
                 exchanged.append(("receive", message))
-                problem = mismatch(said, message, names)
-                if problem is None:
-                    break
-                assert _comes_at_any_time(message), f"{place}: {problem}\ncame: {json.dumps(message)[:2000]}"
+                problems = [mismatch(pattern, message, dict(names)) for pattern in expected]
+                if None in problems:
+                    mismatch(expected.pop(problems.index(None)), message, names)
+                    continue
+                came = json.dumps(message)[:2000]
+                assert _comes_at_any_time(message), f"{place}: {' or '.join(problems)}\ncame: {came}"
         elif kind == "exit":
             assert daemon.exit_code() == said, f"{place}: the exit code is {daemon.exit_code()}"
             try:

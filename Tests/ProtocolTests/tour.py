@@ -1,0 +1,146 @@
+"""One session that calls every method of the protocol at least once.
+
+Its first request of each method is the example in protocol/methods, answer and all (examples.py).
+Paths are relative to the folder in which the daemon runs.
+"""
+
+from dataclasses import dataclass, field
+
+UP = "model.layers.0.mlp.up_proj.weight"
+QUERY = "model.layers.0.self_attn.q_proj.weight"
+
+
+@dataclass
+class Step:
+    method: str
+    params: dict | None = None
+    waits: bool = True
+    """Whether the answer comes before the next step; otherwise it comes when the step is cancelled."""
+    request: dict = field(default_factory=dict)
+    answer: dict = field(default_factory=dict)
+
+
+def steps():
+    text = {"model": "sapling", "sequenceLength": 128}
+    return [
+        Step(
+            "initialize",
+            {"processId": None, "clientInfo": {"name": "tour"}, "capabilities": {}, "trace": "off"},
+        ),
+        Step("model/load", {"source": "builtin:sapling"}),
+        Step("model/load", {"source": "builtin:sapling", "name": "second"}),
+        Step("model/list"),
+        Step("model/unload", {"model": "second"}),
+        Step(
+            "dataset/load",
+            {"path": "builtin:sapling/calibration", **text, "sequences": 16, "name": "calibration"},
+        ),
+        Step("dataset/load", {"path": "builtin:sapling/evaluation", **text, "name": "evaluation"}),
+        Step("dataset/load", {"text": "Out, out, brief candle! " * 20, **text}),
+        Step("dataset/load", {"tokens": list(range(300)), **text, "sampling": "random", "seed": 7, "sequences": 3}),
+        Step("dataset/load", {"path": "builtin:sapling/evaluation", **text, "sequences": 8, "name": "short"}),
+        Step("dataset/list"),
+        Step("dataset/unload", {"dataset": "d1"}),
+        Step("plugin/list"),
+        Step("plugin/describe", {"plugin": "wanda"}),
+        Step("importance/score", {"model": "sapling", "plugin": "wanda", "dataset": "calibration"}),
+        Step("importance/score", {"model": "sapling", "plugin": "magnitude", "parameters": {}, "unit": "weight"}),
+        Step(
+            "importance/score",
+            {"model": "sapling", "revision": "r0", "plugin": "magnitude", "modules": ["*.up_proj.*", "*.layers.?.mlp.d*"]},
+        ),
+        Step("importance/list"),
+        Step("importance/query", {"scores": "s1", "tensor": UP, "topK": 3}),
+        Step("importance/query", {"scores": "s1", "tensor": UP, "topK": 1, "order": "smallest"}),
+        Step("importance/query", {"scores": "s1", "tensor": UP, "region": {"rows": [0, 2], "columns": [0, 3]}}),
+        Step(
+            "importance/query",
+            {"scores": "s1", "tensor": UP, "region": {"rows": [0, 2], "columns": [0, 3]}, "encoding": "base64"},
+        ),
+        Step("importance/query", {"scores": "s1", "tensor": UP, "heatmap": {"rows": 2, "columns": 3}}),
+        Step(
+            "importance/query",
+            {"scores": "s1", "tensor": UP, "heatmap": {"rows": 64, "columns": 64}, "encoding": "base64"},
+        ),
+        Step("importance/compare", {"a": "s1", "b": "s2", "sparsity": 0.5}),
+        Step("importance/compare", {"a": "s2", "b": "s3", "pattern": "2:4", "group": "row"}),
+        Step("importance/discard", {"scores": "s3"}),
+        Step("mask/apply", {"model": "sapling", "scores": "s1", "sparsity": 0.5}),
+        Step("mask/edit", {"model": "sapling", "edits": [{"op": "prune", "layer": 0, "heads": [1]}]}),
+        Step(
+            "mask/edit",
+            {
+                "model": "sapling",
+                "edits": [
+                    {"op": "restore", "tensor": QUERY, "rows": [0, 1]},
+                    {"op": "invert", "tensor": QUERY, "columns": [5]},
+                    {"op": "prune", "tensor": QUERY, "indices": [0, 36863]},
+                    {"op": "restore", "tensor": UP},
+                    {"op": "prune", "layer": 5, "neurons": [511]},
+                ],
+            },
+        ),
+        Step("mask/diff", {"model": "sapling", "from": "r1", "to": "r2"}),
+        Step("mask/diff", {"model": "sapling", "from": "r0"}),
+        Step("mask/get", {"model": "sapling", "tensor": QUERY, "region": {"rows": [30, 34], "columns": [0, 16]}}),
+        Step("mask/get", {"model": "sapling", "revision": "r1", "tensor": QUERY, "heatmap": {"rows": 2, "columns": 3}}),
+        Step("mask/get", {"model": "sapling", "revision": "r1", "tensor": QUERY}),
+        Step("mask/get", {"model": "sapling"}),
+        Step("mask/undo", {"model": "sapling"}),
+        Step("mask/redo", {"model": "sapling"}),
+        Step("mask/save", {"model": "sapling", "path": "masks.safetensors"}),
+        Step("revision/branch", {"model": "sapling", "name": "careful", "revision": "r1"}),
+        Step("mask/apply", {"model": "sapling", "scores": "s2", "pattern": "2:4", "modules": ["*.mlp.*"]}),
+        Step("revision/checkout", {"model": "sapling", "target": "main"}),
+        Step("revision/checkout", {"model": "sapling", "revision": "r0"}),
+        Step("mask/load", {"model": "sapling", "path": "masks.safetensors"}),
+        Step("prune/run", {"model": "sapling", "plugin": "wanda", "dataset": "calibration", "sparsity": 0.5}),
+        Step(
+            "prune/run",
+            {"model": "sapling", "plugin": "magnitude", "pattern": "1:4", "sequential": False, "modules": ["*.mlp.*"]},
+        ),
+        Step("prune/run", {"model": "sapling", "plugin": "magnitude", "sparsity": 0.25, "group": "global"}),
+        Step("revision/log", {"model": "sapling"}),
+        Step("model/describe", {"model": "sapling"}),
+        Step("model/describe", {"model": "sapling", "revision": "r1"}),
+        Step("evaluate/perplexity", {"model": "sapling", "revision": "r1", "dataset": "short"}),
+        Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "window": 64, "perWindow": False}),
+        Step("model/export", {"model": "sapling", "revision": "r1", "path": "sapling-pruned", "format": "hf"}),
+        Step(
+            "model/export",
+            {"model": "sapling", "path": "sapling-pruned", "format": "hf", "overwrite": True, "workDoneToken": 1},
+        ),
+        Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
+        Step("job/list"),
+        Step("job/cancel", {"job": "j54"}),
+        Step("plugin/unload", {"plugin": "magnitude"}),
+        Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
+        Step("server/status"),
+        Step("shutdown"),
+    ]
+
+
+def run(daemon, program):
+    """Makes the tour and returns its steps with requests and answers; what comes besides is in `daemon`.
+
+    program: the folder of the program.
+    """
+    made = steps()
+    for number, step in enumerate(made, 1):
+        step.request = {"jsonrpc": "2.0", "id": number, "method": step.method}
+        if step.params is not None:
+            step.request["params"] = {
+                key: value.replace("<program>", str(program)) if isinstance(value, str) else value
+                for key, value in step.params.items()
+            }
+        daemon.send(step.request)
+        pending = {n for n, s in enumerate(made[:number], 1) if not s.answer}
+        while step.waits and not step.answer:
+            message = daemon.receive()
+            if "method" in message:
+                daemon.notifications.append(message)
+                continue
+            assert message["id"] in pending, f"an answer to nothing: {message}"
+            made[message["id"] - 1].answer = message
+    daemon.notify("exit", {})
+    return made
