@@ -43,6 +43,7 @@ package func calibrate(
   try model.checkTokens(dataset.tokens, length: dataset.sequenceLength)
   let batches = sequenceBatches(sequences: dataset.sequences, length: dataset.sequenceLength, model: model)
   let largest = Batch(sequences: batches.first?.count ?? 1, length: dataset.sequenceLength)
+  try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Calibrating on a batch of sequences")
   let pass = model.makeForwardPass(batch: largest, compute: compute)
   let hidden = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
   let observers = (0...lastLayer).map { MomentsObserver(model.linearInputs(layer: $0), compute: compute) }

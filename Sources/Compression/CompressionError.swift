@@ -19,6 +19,7 @@ package enum CompressionError: Error, Equatable {
   case regionTooLarge(values: Int, maximum: Int)
   case editInvalid(index: Int, reason: String)
   case maskFileMismatch(path: String, reason: String)
+  case memoryInsufficient(purpose: String, needed: Int, available: Int)
 
   /// A stable word for clients.
   package var kind: String {
@@ -41,6 +42,7 @@ package enum CompressionError: Error, Equatable {
     case .regionTooLarge: "regionTooLarge"
     case .editInvalid: "editInvalid"
     case .maskFileMismatch: "maskFileMismatch"
+    case .memoryInsufficient: "memoryInsufficient"
     }
   }
 
@@ -89,6 +91,9 @@ package enum CompressionError: Error, Equatable {
       "Edit \(index) is not valid: \(reason). No edit was made."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
+    case .memoryInsufficient(let purpose, let needed, let available):
+      "\(purpose) would take \(needed >> 20) MiB, and \(available >> 20) MiB are available. Free memory (see "
+        + "importance/discard and model/unload), or ask for less at a time with `modules` or fewer sequences."
     }
   }
 }

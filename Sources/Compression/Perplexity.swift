@@ -43,6 +43,7 @@ package func evaluatePerplexity(
   let perSequence = dataset.sequenceLength / window
   let batches = sequenceBatches(sequences: dataset.sequences * perSequence, length: window, model: model)
   let largest = Batch(sequences: batches.first?.count ?? 1, length: window)
+  try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Evaluating a batch of windows")
   let pass = model.makeForwardPass(batch: largest, compute: compute)
   let hidden = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
   var perWindow: [Double] = []

@@ -37,12 +37,11 @@ package func pruneAtOnce(
   _ state: ModelState, plan: PruningPlan, dataset: Dataset?, cache: CalibrationCache, compute: Compute,
   monitor: Monitor
 ) throws -> PruningResult {
-  let scoring = try score(
-    state, model: "", tensors: plan.tensors, criterion: plan.criterion, dataset: dataset, cache: cache,
-    compute: compute, monitor: monitor.part(0...0.9))
+  let (scores, _) = try scoreMatrices(
+    state, tensors: plan.tensors, criterion: plan.criterion, dataset: dataset, cache: cache, compute: compute,
+    monitor: monitor.part(0...0.9))
   let masks = try selectMasks(
-    scoring.scores.tensors.mapValues(\.matrix), target: plan.target, group: plan.group, pool: compute.pool,
-    monitor: monitor)
+    scores, target: plan.target, group: plan.group, pool: compute.pool, monitor: monitor)
   return PruningResult(masks: masks, layerErrors: nil)
 }
 
@@ -57,6 +56,9 @@ package func pruneSequentially(
   try model.checkTokens(dataset.tokens, length: dataset.sequenceLength)
   let batches = sequenceBatches(sequences: dataset.sequences, length: dataset.sequenceLength, model: model)
   let largest = Batch(sequences: batches.first?.count ?? 1, length: dataset.sequenceLength)
+  try requireMemory(
+    2 * 4 * dataset.tokens.count * channels + largest.tokens * model.activationBytesPerToken,
+    for: "Pruning layer by layer on \(dataset.sequences) sequences")
   let pass = model.makeForwardPass(batch: largest, compute: compute)
   let hidden = FloatBuffer(count: dataset.tokens.count * channels)  // of the whole dataset, entering the layer
   let dense = FloatBuffer(count: dataset.tokens.count * channels)  // leaving the layer before it is pruned

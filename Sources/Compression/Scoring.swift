@@ -12,27 +12,24 @@ package struct Scoring: Sendable {
   package let neededLayers: Int
 }
 
-/// Scores `tensors` of `state`, all on the same revision (not layer after pruned layer; see `pruneSequentially`).
-/// - Parameter dataset: calibration data; needed if the selector declares statistics.
+/// Scores `tensors` of `state` for keeping.
+/// - Parameters:
+///   - model: the name under which the scores say what they are of.
+///   - dataset: calibration data; needed if the selector declares statistics.
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func score(
   _ state: ModelState, model: String, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion,
   dataset: Dataset?, cache: CalibrationCache, compute: Compute, monitor: Monitor
 ) throws -> Scoring {
-  let scoringStart = criterion.description.statistics == .none ? 0 : 0.8
-  let calibration = try criterion.calibration(
-    state, dataset: dataset, lastLayer: tensors.lastLayer, cache: cache, compute: compute,
-    monitor: monitor.part(0...scoringStart))
-  let scratch = FloatBuffer(count: tensors.largestElementCount)
-  let part = monitor.part(scoringStart...1)
+  let (matrices, calibration) = try scoreMatrices(
+    state, tensors: tensors, criterion: criterion, dataset: dataset, cache: cache, compute: compute,
+    monitor: monitor.part(0...0.9))
   var scored: OrderedDictionary<String, TensorScores> = [:]
-  for (index, tensor) in tensors.values.enumerated() {
-    part.report(Double(index) / Double(tensors.count), "scoring \(tensor.name)")
-    let matrix = try criterion.score(
-      tensor, of: state.revision, moments: calibration?.moments(of: tensor, model: state.transformer),
-      scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation))
+  for (name, matrix) in matrices {
+    try monitor.checkCancelled()
     guard let summary = ScoreSummary(matrix, pool: compute.pool) else { continue }
-    scored[tensor.name] = TensorScores(matrix: matrix, summary: summary)
+    scored[name] = TensorScores(matrix: matrix, summary: summary)
+    monitor.report(0.9 + 0.1 * Double(scored.count) / Double(matrices.count), "summing up \(name)")
   }
   let description = criterion.description
   let provenance = ScoreProvenance(
@@ -41,4 +38,28 @@ package func score(
   return Scoring(
     scores: ScoreSet(provenance: provenance, defaultGroup: description.defaultGroup, tensors: scored),
     reusedLayers: calibration?.reusedLayers ?? 0, neededLayers: calibration?.layers.count ?? 0)
+}
+
+/// The bare scores of `tensors`, all on the same revision (not layer after pruned layer; see `pruneSequentially`), and
+/// the calibration that they rest on.
+func scoreMatrices(
+  _ state: ModelState, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion, dataset: Dataset?,
+  cache: CalibrationCache, compute: Compute, monitor: Monitor
+) throws -> (matrices: OrderedDictionary<String, ScoreMatrix>, calibration: Calibration?) {
+  let bytes = (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4
+  try requireMemory(bytes, for: "Scoring \(tensors.count) tensors")
+  let scoringStart = criterion.description.statistics == .none ? 0 : 0.8
+  let calibration = try criterion.calibration(
+    state, dataset: dataset, lastLayer: tensors.lastLayer, cache: cache, compute: compute,
+    monitor: monitor.part(0...scoringStart))
+  let scratch = FloatBuffer(count: tensors.largestElementCount)
+  let part = monitor.part(scoringStart...1)
+  var matrices: OrderedDictionary<String, ScoreMatrix> = [:]
+  for tensor in tensors.values {
+    part.report(Double(matrices.count) / Double(tensors.count), "scoring \(tensor.name)")
+    matrices[tensor.name] = try criterion.score(
+      tensor, of: state.revision, moments: calibration?.moments(of: tensor, model: state.transformer),
+      scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation))
+  }
+  return (matrices, calibration)
 }
