@@ -50,7 +50,7 @@ let package = Package(
     .target(name: "Threads", dependencies: ["CSystem"], swiftSettings: settings),
     .target(name: "Tensors", dependencies: ["CKernels", "CSystem", "Threads"], swiftSettings: settings),
     .target(
-      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", collections], swiftSettings: settings),
+      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", "CSystem", collections], swiftSettings: settings),
     .target(
       name: "Transformers", dependencies: ["Checkpoints", "Tensors", "JSON", collections],
       swiftSettings: settings),

@@ -24,6 +24,12 @@ package struct Checkpoint: Sendable {
   /// What an export in Hugging Face layout must carry besides config.json and weights.
   package let companionFiles: [CompanionFile]
 
+  /// Checks that no weights were lost since the checkpoint was opened, as far as they have been read.
+  /// - Throws: `FileFault.changedInUse`.
+  package func requireIntact() throws(CheckpointError) {
+    guard tensors.values.allSatisfy({ $0.storage.isIntact }) else { throw .file(path: path, .changedInUse) }
+  }
+
   /// Opens the checkpoint at `path`: a folder in Hugging Face layout, or a GGUF file.
   ///
   /// Everything but the values of the weights is read and checked.

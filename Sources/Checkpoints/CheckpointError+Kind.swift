@@ -35,6 +35,7 @@ extension FileFault {
     case .notRegular: "fileNotRegular"
     case .tooLarge: "fileTooLarge"
     case .invalidPath: "pathInvalid"
+    case .changedInUse: "fileChangedInUse"
     case .taken: "pathTaken"
     }
   }

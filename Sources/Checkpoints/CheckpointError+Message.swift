@@ -40,6 +40,9 @@ extension FileFault {
       "There is no such file or folder. Check the path; relative paths start where the daemon was started."
     case .system(let call, let code):
       "\(call) failed: \(String(cString: strerror(code))) (errno \(code)). Check permissions and free space."
+    case .changedInUse:
+      "It was truncated while the model was in use, so results would be wrong. Unload the model, restore the file and "
+        + "load it again; write new weights under another name."
     case .notRegular(let found): "It is \(found); expected an ordinary file."
     case .tooLarge(let bytes, let limit): "It has \(bytes) bytes; at most \(limit) are read of a file of this kind."
     case .invalidPath: "The path is empty, without a name, or has a NUL character or slash where none may be."

@@ -30,6 +30,8 @@ package enum FileFault: Error, Sendable, Equatable {
   case tooLarge(bytes: Int, limit: Int)
   /// An empty path, or one with a NUL character.
   case invalidPath
+  /// It lost bytes that were in use: somebody truncated or overwrote it.
+  case changedInUse
   /// Something is there already and is not to be replaced.
   case taken(by: String)
 }

@@ -42,6 +42,7 @@ package func exportHuggingFace(
       for (key, value) in provenance { metadata[key] = value }
       try SafetensorsWriter.write(entries, metadata: metadata, into: file, monitor: monitor)
     }
+    try checkpoint.requireIntact()
     files = folder.files.map { ExportedFile(name: $0.name, bytes: $0.byteCount) }
   }
   return files

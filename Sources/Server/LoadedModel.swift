@@ -31,9 +31,10 @@ final class LoadedModel: Sendable {
   }
 
   /// The model at a revision; nil is the current one.
-  /// - Throws: `WorkspaceError.revisionNotFound`.
-  func state(_ revision: String?) throws(WorkspaceError) -> ModelState {
-    ModelState(transformer: transformer, revision: try history.revision(revision))
+  /// - Throws: `WorkspaceError.revisionNotFound`; `CheckpointError` if weights were lost.
+  func state(_ revision: String?) throws -> ModelState {
+    try checkpoint.requireIntact()
+    return ModelState(transformer: transformer, revision: try history.revision(revision))
   }
 
   var weightsBytes: Int { checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount } }

@@ -4,6 +4,12 @@
 package protocol ByteStorage: AnyObject, Sendable {
   /// The whole storage; valid and unchanging as long as the object lives.
   var bytes: UnsafeRawBufferPointer { get }
+  /// False once bytes turned out to be lost, as of a mapped file that was truncated; they then read as zeros.
+  var isIntact: Bool { get }
+}
+
+extension ByteStorage {
+  package var isIntact: Bool { true }
 }
 
 /// Which stored row holds row `r` of a matrix.

@@ -14,6 +14,8 @@ package final class Dataset: Sendable {
   package let sequences: Int
   /// `[sequences * sequenceLength]`.
   package let tokens: [Int32]
+  /// The most tokens of a dataset: random sequences may be many more than their text holds.
+  package static let maximumTokens = 1 << 28
   /// Over the sequence length and the tokens, as little-endian 32-bit integers.
   package let digest: String
 
@@ -21,7 +23,7 @@ package final class Dataset: Sendable {
   /// - Parameters:
   ///   - sequences: how many; nil takes all that there are (contiguous), or as many as would be (random).
   ///   - vocabularySize: ids at or above it, and negative ones, are refused.
-  /// - Throws: `WorkspaceError` if the text is too short or a token is outside the vocabulary.
+  /// - Throws: `WorkspaceError` if the text is too short, the dataset too large or a token outside the vocabulary.
   package init(
     text: [Int32], sequenceLength: Int, sequences: Int?, sampling: Sampling, vocabularySize: Int
   ) throws(WorkspaceError) {
@@ -40,6 +42,9 @@ package final class Dataset: Sendable {
       }
       tokens = Array(text.prefix(count * sequenceLength))
     case .random(let seed):
+      guard count <= Self.maximumTokens / sequenceLength else {
+        throw .datasetTooLarge(sequences: count, sequenceLength: sequenceLength, maximumTokens: Self.maximumTokens)
+      }
       var generator = SplitMix64(seed: seed)
       for _ in 0..<count {
         let start = Int.random(in: 0...(text.count - sequenceLength), using: &generator)

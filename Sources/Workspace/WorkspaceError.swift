@@ -10,6 +10,7 @@ package enum WorkspaceError: Error, Equatable {
   case datasetTooSmall(tokens: Int, sequenceLength: Int)
   case sequenceLengthInvalid(given: Int)
   case sequencesNotAvailable(asked: Int, available: Int, sequenceLength: Int)
+  case datasetTooLarge(sequences: Int, sequenceLength: Int, maximumTokens: Int)
   case tokenOutOfRange(token: Int, position: Int, vocabularySize: Int)
 
   /// A stable word for clients.
@@ -23,6 +24,7 @@ package enum WorkspaceError: Error, Equatable {
     case .nothingToRedo: "nothingToRedo"
     case .datasetTooSmall, .sequencesNotAvailable: "datasetTooSmall"
     case .sequenceLengthInvalid: "sequenceLengthInvalid"
+    case .datasetTooLarge: "datasetTooLarge"
     case .tokenOutOfRange: "tokenOutOfRange"
     }
   }
@@ -50,6 +52,9 @@ package enum WorkspaceError: Error, Equatable {
     case .sequencesNotAvailable(let asked, let available, let sequenceLength):
       "\(asked) sequences of \(sequenceLength) tokens were asked for, but the text has only \(available). Give more "
         + "text, fewer sequences, or leave `sequences` out to take all."
+    case .datasetTooLarge(let sequences, let sequenceLength, let maximumTokens):
+      "\(sequences) sequences of \(sequenceLength) tokens are more than a dataset holds, which is \(maximumTokens) tokens. "
+        + "Ask for fewer or shorter sequences."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
       "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1))."
     }

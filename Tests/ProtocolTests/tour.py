@@ -4,6 +4,7 @@ Its first request of each method is the example in protocol/methods, answer and 
 Paths are relative to the folder in which the daemon runs.
 """
 
+import time
 from dataclasses import dataclass, field
 
 UP = "model.layers.0.mlp.up_proj.weight"
@@ -16,6 +17,8 @@ class Step:
     params: dict | None = None
     waits: bool = True
     """Whether the answer comes before the next step; otherwise it comes when the step is cancelled."""
+    pause: float = 0
+    """Seconds before it."""
     request: dict = field(default_factory=dict)
     answer: dict = field(default_factory=dict)
 
@@ -111,7 +114,7 @@ def steps():
             {"model": "sapling", "path": "sapling-pruned", "format": "hf", "overwrite": True, "workDoneToken": 1},
         ),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
-        Step("job/list"),
+        Step("job/list", pause=0.2),
         Step("job/cancel", {"job": "j54"}),
         Step("plugin/unload", {"plugin": "magnitude"}),
         Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
@@ -133,6 +136,7 @@ def run(daemon, program):
                 key: value.replace("<program>", str(program)) if isinstance(value, str) else value
                 for key, value in step.params.items()
             }
+        time.sleep(step.pause)
         daemon.send(step.request)
         pending = {n for n, s in enumerate(made[:number], 1) if not s.answer}
         while step.waits and not step.answer:

@@ -42,16 +42,18 @@ import Testing
     #expect(try Self.losses(hidden, weights, targets, threads: threads) == actual, "the same request, the same bits")
   }
 
-  /// Each row by itself: neither other rows nor how many threads share them change its bits.
+  /// The bits may change with the number of threads, for BLAS may take another kernel for pieces of another height;
+  /// the losses may not.
   @Test(arguments: [2, 3, 8])
-  func rowsDoNotDependOnThreads(threads: Int) throws {
+  func threadsDoNotMatter(threads: Int) throws {
     var random = Seeded(99)
     let (N, V, C) = (45, 2100, 24)
     let hidden = random.floats(N * C, scale: 2)
     let weights = MaskedTensor(weights: try #require(TensorView(guarding: random.floats(V * C), shape: [V, C])))
     let targets = (0..<N).map { _ in Int32(random.int(in: 0...V - 1)) }
-    let alone = try Self.losses(hidden, weights, targets, threads: 1)
-    #expect(try Self.losses(hidden, weights, targets, threads: threads) == alone, "\(random)")
+    let alone = Numbers(try Self.losses(hidden, weights, targets, threads: 1))
+    let shared = Numbers(try Self.losses(hidden, weights, targets, threads: threads))
+    #expect(difference(shared, alone, Tolerance(absolute: 1e-6, relative: 1e-6)) == nil, "\(random)")
   }
 
   /// A head that has to be converted slice by slice gives the bits of the same head as fp32.

@@ -1,9 +1,11 @@
 /*
  * Linux calls that Swift cannot reach: variadic, GNU-only or without a wrapper in the C library.
- * Each returns what the system call returns; nothing here allocates or keeps state.
+ * Each returns what the system call returns; nothing here allocates, and only guards are kept.
  */
 #ifndef CSYSTEM_H
 #define CSYSTEM_H
+
+#include <stddef.h>
 
 /* Processors on which the scheduler may run this process; at least 1. */
 int cs_available_processors(void);
@@ -11,5 +13,13 @@ int cs_available_processors(void);
 void cs_name_thread(const char *name);
 /* A file descriptor that becomes readable when process `pid` ends, or -1 with errno (pidfd_open, Linux 5.3). */
 int cs_pidfd_open(int pid);
+
+/* Guards a mapping against the truncation of its file: missing pages read as zeros instead of ending the process. See
+ * guarded_mapping.c. Returns a guard, or -1 if there are too many; the mapping is then as safe as any. */
+int cs_guard(const void *start, size_t length);
+/* Whether a page of the mapping was missing when it was read. */
+int cs_guard_is_damaged(int guard);
+/* Ends a guard, before the mapping is unmapped. */
+void cs_unguard(int guard);
 
 #endif

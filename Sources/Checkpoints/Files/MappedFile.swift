@@ -1,6 +1,8 @@
 // A file as memory: mapped read-only and private, so that weights are paged in when used and never copied.
-// Maps regular files only. A file that another program truncates afterwards raises SIGBUS on access, as mappings do.
+// Maps regular files only. Of a file that another program truncates afterwards the missing pages read as zeros, and
+// `isIntact` says so.
 
+import CSystem
 import Glibc
 import Tensors
 
@@ -10,6 +12,7 @@ package final class MappedFile: ByteStorage, @unchecked Sendable {
 
   package let path: String
   package let bytes: UnsafeRawBufferPointer
+  private let guardian: Int32
 
   /// Maps the whole file at `path`.
   /// - Throws: `CheckpointError.file` if it cannot be opened or is not a regular file.
@@ -32,14 +35,19 @@ package final class MappedFile: ByteStorage, @unchecked Sendable {
     let count = Int(status.st_size)
     guard count > 0 else {  // mmap refuses empty files
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      guardian = -1
       return
     }
     let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0)
     guard let address, address != MAP_FAILED else { throw .system("mmap", path) }
     bytes = UnsafeRawBufferPointer(start: address, count: count)
+    guardian = cs_guard(address, count)
   }
 
+  package var isIntact: Bool { cs_guard_is_damaged(guardian) == 0 }
+
   deinit {
+    cs_unguard(guardian)
     if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
   }
 }

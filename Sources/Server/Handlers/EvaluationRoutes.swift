@@ -1,5 +1,6 @@
 // evaluate/perplexity: how good a revision is.
 
+import Checkpoints
 import Compression
 import WireTypes
 import Workspace
@@ -11,13 +12,15 @@ let evaluationRoutes = [
 ]
 
 private func perplexity(_ params: EvaluatePerplexity.Params, _ context: ServerContext) throws -> Plan {
-  let state = try context.model(params.model).state(params.revision)
+  let model = try context.model(params.model)
+  let state = try model.state(params.revision)
   let dataset = try context.dataset(params.dataset)
   let compute = try context.compute()
   return .work(.compute) { monitor in
     let start = monotonicSeconds()
     let result = try evaluatePerplexity(
       state, dataset: dataset, window: params.window, compute: compute, monitor: monitor)
+    try model.checkpoint.requireIntact()
     return EvaluatePerplexity.result(
       model: params.model, revision: state.revision.id, dataset: params.dataset,
       window: params.window ?? dataset.sequenceLength, perplexity: result.perplexity, nll: result.nll,

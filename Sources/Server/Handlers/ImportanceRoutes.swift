@@ -1,5 +1,6 @@
 // importance/score, query, compare, list, discard: what is worth keeping, and how criteria differ.
 
+import Checkpoints
 import Compression
 import JSON
 import OrderedCollections
@@ -25,7 +26,8 @@ let importanceRoutes = [
 ]
 
 private func score(_ params: ImportanceScore.Params, _ context: ServerContext) throws -> Plan {
-  let state = try context.model(params.model).state(params.revision)
+  let model = try context.model(params.model)
+  let state = try model.state(params.revision)
   let criterion = try context.criterion(params.criterion)
   let tensors = try state.prunableTensors(matching: params.criterion.modules)
   let dataset = try params.criterion.dataset.map(context.dataset)
@@ -38,6 +40,7 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
     let scoring = try Compression.score(
       state, model: params.model, tensors: tensors, criterion: criterion, dataset: dataset,
       cache: context.calibrations, compute: compute, monitor: monitor)
+    try model.checkpoint.requireIntact()
     let name = context.scores.add(scoring.scores) ?? ""
     return ImportanceScore.result(
       ScoresFacts(name, scoring.scores), reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers,

@@ -1,5 +1,6 @@
 // prune/run: a whole pruning in one request.
 
+import Checkpoints
 import Compression
 import OrderedCollections
 import Tensors
@@ -38,6 +39,7 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
         try pruneAtOnce(
           state, plan: plan, dataset: dataset, cache: context.calibrations, compute: compute, monitor: monitor)
       }
+    try model.checkpoint.requireIntact()
     let revision = model.history.commit(
       operation(plan, dataset: dataset, sequential: sequential),
       tensors: state.revision.replacing(result.masks))

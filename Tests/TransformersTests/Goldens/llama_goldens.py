@@ -26,6 +26,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 SEED = 20261
 LAYERS, VOCABULARY, SEQUENCES, LENGTH = 2, 67, 2, 19
+MERGE = ("A", "B")
 SCRIPT = "Tests/TransformersTests/Goldens/llama_goldens.py"
 
 SMALL = dict(hidden_size=24, intermediate_size=56, num_attention_heads=3, num_key_value_heads=1)
@@ -70,9 +71,10 @@ def random_model(config: LlamaConfig, generator: torch.Generator) -> LlamaForCau
 
 
 def tokenizer() -> Tokenizer:
-    """One token for each of the first bytes of the byte-level alphabet: only there because a folder must have one."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:VOCABULARY]
-    made = Tokenizer(models.BPE(vocab={token: id for id, token in enumerate(alphabet)}, merges=[]))
+    """Single characters and one pair of them: only there because a checkpoint must have a tokenizer."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:VOCABULARY - 1]
+    tokens = alphabet + ["".join(MERGE)]
+    made = Tokenizer(models.BPE(vocab={token: id for id, token in enumerate(tokens)}, merges=[MERGE]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     return made
@@ -162,7 +164,7 @@ def write_gguf(path: Path, model: LlamaForCausalLM, kind: str) -> None:
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(sorted(vocabulary, key=vocabulary.get))
     writer.add_token_types([gguf.TokenType.NORMAL] * VOCABULARY)
-    writer.add_token_merges([])
+    writer.add_token_merges([" ".join(MERGE)])
     types = [getattr(gguf.GGMLQuantizationType, name.upper()) for name in kind.split()]
     for index, (name, weight) in enumerate(stored_tensors(model).items()):
         type = gguf.GGMLQuantizationType.F32 if weight.ndim == 1 else types[index % len(types)]
