@@ -24,13 +24,7 @@ package func score(
   let (matrices, calibration) = try scoreMatrices(
     state, tensors: tensors, criterion: criterion, dataset: dataset, cache: cache, compute: compute,
     monitor: monitor.part(0...0.9))
-  var scored: OrderedDictionary<String, TensorScores> = [:]
-  for (name, matrix) in matrices {
-    try monitor.checkCancelled()
-    guard let summary = ScoreSummary(matrix, pool: compute.pool) else { continue }
-    scored[name] = TensorScores(matrix: matrix, summary: summary)
-    monitor.report(0.9 + 0.1 * Double(scored.count) / Double(matrices.count), "summing up \(name)")
-  }
+  let scored = try summarised(matrices, pool: compute.pool, monitor: monitor)
   let description = criterion.description
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: description.id, pluginVersion: description.version,
@@ -38,6 +32,25 @@ package func score(
   return Scoring(
     scores: ScoreSet(provenance: provenance, defaultGroup: description.defaultGroup, tensors: scored),
     reusedLayers: calibration?.reusedLayers ?? 0, neededLayers: calibration?.layers.count ?? 0)
+}
+
+/// The matrices with their summaries.
+private func summarised(
+  _ matrices: OrderedDictionary<String, ScoreMatrix>, pool: ComputePool, monitor: Monitor
+) throws(Cancelled) -> OrderedDictionary<String, TensorScores> {
+  var summaries = [ScoreSummary?](repeating: nil, count: matrices.count)
+  summaries.withUnsafeMutableBufferPointer { summaries in
+    pool.parallelFor(matrices.count, cancellation: monitor.cancellation) { index, _ in
+      summaries[index] = ScoreSummary(matrices.values[index], pool: pool)
+    }
+  }
+  try monitor.checkCancelled()
+  var scored: OrderedDictionary<String, TensorScores> = [:]
+  for (tensor, summary) in zip(matrices, summaries) {
+    guard let summary else { continue }
+    scored[tensor.key] = TensorScores(matrix: tensor.value, summary: summary)
+  }
+  return scored
 }
 
 /// The bare scores of `tensors`, all on the same revision (not layer after pruned layer; see `pruneSequentially`), and
