@@ -148,8 +148,14 @@ CK_CLONES void ck_select_coarse(uint32_t *histogram, const float *scores, size_t
 }
 
 CK_CLONES void ck_select_fine(uint32_t *histogram, const float *scores, size_t n, uint32_t bucket) {
-  for (size_t i = 0; i < n; i++) {
-    const uint32_t key = ck_ordered_key(scores[i]);
-    if (key >> 16 == bucket) histogram[key & 0xffff]++;
+  for (size_t start = 0; start < n; start += CK_LANES) { /* most runs hold nothing of the bucket */
+    const size_t end = start + CK_LANES < n ? start + CK_LANES : n;
+    uint32_t found = 0;
+    for (size_t i = start; i < end; i++) found |= ck_ordered_key(scores[i]) >> 16 == bucket;
+    if (!found) continue;
+    for (size_t i = start; i < end; i++) {
+      const uint32_t key = ck_ordered_key(scores[i]);
+      if (key >> 16 == bucket) histogram[key & 0xffff]++;
+    }
   }
 }

@@ -118,7 +118,7 @@ def steps():
         Step("job/cancel", {"job": "j54"}),
         Step("plugin/unload", {"plugin": "magnitude"}),
         Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
-        Step("server/status"),
+        Step("server/status", pause=0.05),
         Step("shutdown"),
     ]
 
