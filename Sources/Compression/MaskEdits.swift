@@ -38,18 +38,23 @@ package struct EditedMasks: Sendable {
 }
 
 /// Makes `edits` on the masks of `state`.
-/// - Throws: `CompressionError`; then no edit is made.
-package func edit(_ state: ModelState, _ edits: [MaskEdit]) throws(CompressionError) -> EditedMasks {
+/// - Throws: `CompressionError`, `Cancelled`; then no edit is made.
+package func edit(
+  _ state: ModelState, _ edits: [MaskEdit], monitor: Monitor = Monitor()
+) throws -> EditedMasks {
   let prunable = state.prunableTensors
   var drafts: OrderedDictionary<String, MaskDraft> = [:]
   for (index, edit) in edits.enumerated() {
     for (name, region) in try regions(of: edit, index: index, state: state) {
+      try monitor.checkCancelled()
       guard let tensor = prunable[name] else {
         _ = try state.prunableTensor(name)
         continue
       }
       if drafts[name] == nil { drafts[name] = MaskDraft(tensor, mask: state.revision.tensors[name]?.mask?.bits) }
-      if let fault = drafts[name]?.apply(edit.verb, region) { throw .editInvalid(index: index, reason: fault) }
+      if let fault = drafts[name]?.apply(edit.verb, region) {
+        throw CompressionError.editInvalid(index: index, reason: fault)
+      }
     }
   }
   let changed = drafts.values.reduce(0) { $0 + $1.changed }

@@ -42,7 +42,7 @@ package enum MaskFile {
     if let version = file.metadata["version"], version != Self.version {
       throw mismatch("its version is \"\(version)\", this program reads version \(Self.version)")
     }
-    guard !file.tensors.isEmpty else { throw mismatch("it holds no masks") }
+    guard !file.tensors.isEmpty || file.metadata["format"] == Self.format else { throw mismatch("it holds no masks") }
     let prunable = state.prunableTensors
     var masks: OrderedDictionary<String, MaskBits> = [:]
     for (name, view) in file.tensors {

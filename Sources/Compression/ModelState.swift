@@ -56,7 +56,7 @@ package struct ModelState: Sendable {
     if let tensor = prunableTensors[name] { return tensor }
     if revision.tensors[name] != nil { throw .tensorNotPrunable(name: name) }
     let last = name.split(separator: ".").suffix(2).joined(separator: ".")
-    let nearest = last.isEmpty ? [] : revision.tensors.keys.filter { $0.contains(last) }.prefix(2)
+    let nearest = !(1...128).contains(last.utf8.count) ? [] : revision.tensors.keys.filter { $0.contains(last) }.prefix(2)
     throw .tensorNotFound(name: name, nearest: Array(nearest))
   }
 }

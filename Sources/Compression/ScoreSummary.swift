@@ -12,7 +12,8 @@ package struct ScoreSummary: Sendable, Equatable {
   package let mean: Double
   /// The scores of the ranks floor(fraction * (n - 1)), by `quantileFractions`.
   package let quantiles: [Float]
-  /// Counts in `histogramBins` bins of equal width from minimum to maximum; infinite scores fall into the outermost.
+  /// Counts in `histogramBins` bins of equal width from the smallest to the largest finite score; infinite scores fall
+  /// into the outermost.
   package let histogram: [Int]
 
   /// Nil if a score is NaN.
@@ -23,13 +24,23 @@ package struct ScoreSummary: Sendable, Equatable {
     quantiles = Self.quantileFractions.map {
       census.score(rank: Int($0 * Double(matrix.elementCount - 1)), pool: pool)
     }
-    var bins = [Int](repeating: 0, count: Self.histogramBins)
-    let last = Float(Self.histogramBins - 1)
-    let scale = maximum > minimum ? Float(Self.histogramBins) / (maximum - minimum) : 0
-    for value in matrix.values.readOnly {
-      let place = (value - minimum) * scale  // NaN only if infinities meet; then the comparison below gives bin 0
-      bins[place > 0 ? Int(min(place, last)) : 0] += 1
+    histogram = Self.histogram(matrix.values.readOnly, minimum: minimum, maximum: maximum)
+  }
+
+  private static func histogram(_ scores: UnsafeBufferPointer<Float>, minimum: Float, maximum: Float) -> [Int] {
+    var low = Double(minimum), high = Double(maximum)  // in double, where no difference of scores overflows
+    if !low.isFinite || !high.isFinite {
+      let finite = scores.lazy.filter(\.isFinite)
+      low = Double(finite.min() ?? 0)
+      high = Double(finite.max() ?? 0)
     }
-    histogram = bins
+    var bins = [Int](repeating: 0, count: histogramBins)
+    let last = Double(histogramBins - 1)
+    let scale = high > low ? Double(histogramBins) / (high - low) : 0
+    for score in scores {
+      let place = score.isFinite ? (Double(score) - low) * scale : score > 0 ? last : 0
+      bins[Int(min(place, last))] += 1
+    }
+    return bins
   }
 }

@@ -16,9 +16,9 @@ package enum SparsityTarget: Sendable, Equatable {
   /// - Throws: `CompressionError.patternInvalid` unless the text is N:M with 1 <= N < M <= 256.
   package init(pattern text: String) throws(CompressionError) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let prune = Int(parts[0]), let of = Int(parts[1]), prune >= 1, prune < of, of <= 256 else {
-      throw .patternInvalid(given: text)
-    }
+    guard parts.count == 2, let prune = Int(parts[0]), let of = Int(parts[1]), prune >= 1, prune < of, of <= 256,
+      text == "\(prune):\(of)"  // Int also takes "+2" and "02"
+    else { throw .patternInvalid(given: text) }
     self = .pattern(prune: prune, of: of)
   }
 

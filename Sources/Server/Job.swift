@@ -22,10 +22,12 @@ final class Job: Sendable {
   let progress: ProgressReporter
   let responder: Responder
   let prepare: @Sendable () throws -> Plan
+  /// Hears of the outcome: `done`, `cancelled`, `failed: modelNotFound`.
+  private let answered: @Sendable (_ outcome: String) -> Void
 
   init(
     id: String, request: Request, model: String?, access: Access, progress: ProgressReporter, responder: Responder,
-    prepare: @escaping @Sendable () throws -> Plan
+    prepare: @escaping @Sendable () throws -> Plan, answered: @escaping @Sendable (_ outcome: String) -> Void = { _ in }
   ) {
     self.id = id
     method = request.method
@@ -35,6 +37,7 @@ final class Job: Sendable {
     self.progress = progress
     self.responder = responder
     self.prepare = prepare
+    self.answered = answered
   }
 
   var monitor: Monitor {
@@ -46,10 +49,13 @@ final class Job: Sendable {
     case .success(let json):
       progress.end("done")
       responder.reply(json)
+      answered("done")
     case .failure(let error):
       let response = ResponseError(error)
-      progress.end(response.code == .requestCancelled ? "cancelled" : "failed")
+      let isCancelled = response.code == .requestCancelled
+      progress.end(isCancelled ? "cancelled" : "failed")
       responder.fail(response)
+      answered(isCancelled ? "cancelled" : "failed: \(response.kind ?? "unknown")")
     }
   }
 }

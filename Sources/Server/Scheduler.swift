@@ -51,15 +51,16 @@ final class Scheduler: Sendable {
 
   /// Takes a job.
   /// - Parameter make: makes the job, given a number for its id.
-  /// - Throws: `ServerError.tooManyRequests`.
+  /// - Throws: `ServerError.tooManyRequests`, `ServerError.shuttingDown`.
   func add(_ make: (_ number: Int) -> Job) throws(ServerError) {
-    let accepted = gate.withLock { state in
-      guard state.entries.count < Self.limit, !state.stopped else { return false }
+    let refusal: ServerError? = gate.withLock { state in
+      if state.stopped { return .shuttingDown }
+      guard state.entries.count < Self.limit else { return .tooManyRequests(limit: Self.limit) }
       state.numbered += 1
       state.entries.append(Entry(job: make(state.numbered)))
-      return true
+      return nil
     }
-    if !accepted { throw .tooManyRequests(limit: Self.limit) }
+    if let refusal { throw refusal }
   }
 
   // MARK: Lanes
@@ -100,12 +101,15 @@ final class Scheduler: Sendable {
       switch try job.prepare() {
       case .answer(let json): finish(job, .success(json))
       case .work(let lane, let work):
-        try job.cancellation.check()
         job.progress.begin()
-        gate.withLock { state in
-          guard let index = state.entries.firstIndex(where: { $0.job === job }) else { return }
+        let isWanted = gate.withLock { state in
+          // Asked under the lock: a cancellation either is seen here or finds the job ready.
+          guard !job.cancellation.isCancelled, let index = state.entries.firstIndex(where: { $0.job === job })
+          else { return false }
           state.entries[index].stage = .ready(lane, work)
+          return true
         }
+        if !isWanted { throw Cancelled() }
       }
     } catch {
       finish(job, .failure(error))
@@ -152,10 +156,11 @@ final class Scheduler: Sendable {
 
   func cancelAll() { cancel { _ in true } }
 
-  /// Takes no more jobs, and waits for the lanes to end what they are at.
+  /// Takes no more jobs, waits for the lanes to end what they are at, and answers for what does not end in time.
   func stop(within seconds: Double) {
     gate.withLock { $0.stopped = true }
     gate.wait(atMost: seconds) { $0.lanes == 0 ? () : nil }
+    for (job, _) in jobs { job.answer(.failure(ServerError.shuttingDown)) }
   }
 
   /// The unanswered jobs, oldest first, and whether each is being worked on.

@@ -17,13 +17,13 @@ final class ServerContext: Sendable {
   let calibrations = CalibrationCache(capacityBytes: 256 << 20)
   let scheduler: Scheduler
   let outbox: Outbox
-  let trace = TraceSetting()
   let started = monotonicSeconds()
   private let limits: FrameLimits
   private let pool: ComputePool
   private let loadedCompute = Mutex<Compute?>(nil)
   private let registeredPlugins: PluginRegistry
   private let discovered = Mutex(false)
+  private let traceLevel = Mutex(TraceLevel.off)
 
   init(options: ServeOptions, outbox: Outbox, scheduler: Scheduler) {
     self.outbox = outbox
@@ -72,6 +72,18 @@ final class ServerContext: Sendable {
 
   /// Tells the client something that is no answer; lost if the client reads too slowly.
   func log(_ level: LogMessage.Level, _ message: String) { sendLog(level, message, to: outbox) }
+
+  /// How much the client wants to hear of what is done. (LSP 3.17, $/setTrace)
+  func setTrace(_ level: TraceLevel) { traceLevel.withLock { $0 = level } }
+
+  /// Says what was done to a client that asked to hear it. (LSP 3.17, $/logTrace)
+  func trace(_ message: String, verbose: String) {
+    let level = traceLevel.withLock { $0 }
+    guard level != .off else { return }
+    let params = LogTrace.params(message, verbose: level == .verbose ? verbose : nil)
+    // Text can always be written as JSON, so nothing is thrown here.
+    try? outbox.sendIfRoom { _ in Notification(method: LogTrace.name, params: params).json }
+  }
 }
 
 private func sendLog(_ level: LogMessage.Level, _ message: String, to outbox: Outbox) {
@@ -80,14 +92,4 @@ private func sendLog(_ level: LogMessage.Level, _ message: String, to outbox: Ou
     let text = lost == 0 ? message : "\(message) (\(lost) earlier lines were dropped)"
     return Notification(method: LogMessage.name, params: LogMessage.params(level, text)).json
   }
-}
-
-/// How much the client wants to hear; set by the reading thread, read by all.
-final class TraceSetting: Sendable {
-  private let level = Mutex(TraceLevel.off)
-
-  func set(_ new: TraceLevel?) {
-    if let new { level.withLock { $0 = new } }
-  }
-  var current: TraceLevel { level.withLock { $0 } }
 }

@@ -45,7 +45,7 @@ final class Session: ConnectionHandler {
     case "$/cancelRequest":
       if let id = RequestID(notification.params?["id"]) { context.scheduler.cancel(request: id) }
     case "$/setTrace":
-      context.trace.set(notification.params?["value"]?.string.flatMap(TraceLevel.init))
+      if let level = notification.params?["value"]?.string.flatMap(TraceLevel.init) { context.setTrace(level) }
     case "initialized": break
     case let method where method.hasPrefix("$/"): break  // optional by the specification
     case let method: context.log(.log, "The notification \(method) is not known and was ignored.")
@@ -63,7 +63,7 @@ final class Session: ConnectionHandler {
     guard let params = read(request, responder, { (fields) throws(JSONFieldError) in try Initialize.Params(&fields) })
     else { return }
     phase = .running
-    context.trace.set(params.trace)
+    context.setTrace(params.trace)
     if let parent = params.processId {
       watchProcess(Int32(parent)) { [ending] in ending.clientIsGone() }
     }
@@ -100,7 +100,11 @@ final class Session: ConnectionHandler {
       try context.scheduler.add { number in
         Job(
           id: "j\(number)", request: request, model: call.model, access: call.access, progress: progress,
-          responder: responder, prepare: call.prepare)
+          responder: responder, prepare: call.prepare,
+          answered: { [context] outcome in
+            let milliseconds = Int((monotonicSeconds() - progress.started) * 1000)
+            context.trace("\(request.method) \(outcome)", verbose: "job j\(number), \(milliseconds) ms")
+          })
       }
     } catch {
       responder.fail(ResponseError(error))

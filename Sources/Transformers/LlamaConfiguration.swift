@@ -17,12 +17,14 @@ package struct LlamaConfiguration: Sendable, Equatable {
 
   /// Bounds of every size, so that products of a few of them stay far from overflow.
   private static let sizes = 1...(1 << 24)
+  /// Bounds of the layers: names are made for each before anybody knows whether the checkpoint has them.
+  private static let layerCounts = 1...4096
 
   /// - Throws: `TransformerError` if a field is missing or wrong, or asks for arithmetic that is not this one.
   package init(_ configuration: JSONObject) throws(TransformerError) {
     var fields = JSONFields(members: configuration, at: "config")
     do throws(JSONFieldError) {
-      layers = try fields.int("num_hidden_layers", in: Self.sizes)
+      layers = try fields.int("num_hidden_layers", in: Self.layerCounts)
       hiddenSize = try fields.int("hidden_size", in: Self.sizes)
       intermediateSize = try fields.int("intermediate_size", in: Self.sizes)
       let heads = try fields.int("num_attention_heads", in: Self.sizes)

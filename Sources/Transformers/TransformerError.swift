@@ -30,21 +30,24 @@ package enum TransformerError: Error, Equatable {
   package var message: String {
     switch self {
     case .unknownArchitecture(let name, let known):
-      "The architecture \"\(name)\" is not known. Known: \(known.joined(separator: ", "))."
+      "The architecture \"\(name)\" is not known. Known: \(known.joined(separator: ", ")). Load a model of one of these."
     case .configurationInvalid(let error):
       "The model's configuration is not one that this architecture computes: " + error.message
     case .tensorMissing(let name, let shape):
-      "The configuration needs the tensor \"\(name)\" of shape \(shape), which the checkpoint does not have."
+      "The configuration needs the tensor \"\(name)\" of shape \(shape), which the checkpoint does not have. "
+        + "Is it complete, and is config.json the one that belongs to these weights?"
     case .tensorUnexpected(let name):
       "The checkpoint has the tensor \"\(name)\", which the configuration gives no place. "
         + "Is config.json the one that belongs to these weights?"
     case .shapeMismatch(let name, let expected, let given):
-      "The tensor \"\(name)\" has shape \(given) in the checkpoint; the configuration implies \(expected)."
+      "The tensor \"\(name)\" has shape \(given) in the checkpoint; the configuration implies \(expected). "
+        + "Is config.json the one that belongs to these weights?"
     case .dtypeUnsupported(let name, let given):
       "The tensor \"\(name)\" is stored as \(given), which cannot hold weights; "
         + "supported: f32, f16, bf16, and in GGUF q8_0, q4_0, q4_1."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
-      "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1))."
+      "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1)). "
+        + "Load the dataset with the tokenizer of this model."
     case .sequenceTooLong(let length, let maximum):
       "Sequences of \(length) tokens do not fit the model, whose positions end at \(maximum). Use shorter windows."
     }

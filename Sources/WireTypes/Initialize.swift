@@ -12,7 +12,7 @@ package enum Initialize: Method {
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       processId = try fields.optionalInt("processId", in: 1...Int(Int32.max))
-      trace = TraceLevel(rawValue: try fields.string("trace", oneOf: TraceLevel.names, default: "off")) ?? .off
+      trace = TraceLevel(rawValue: try fields.string("trace", default: "off")) ?? .off
     }
   }
 
@@ -27,9 +27,8 @@ package enum Initialize: Method {
 }
 
 /// How much the client wants to hear of what the server does.
-package enum TraceLevel: String, Sendable, CaseIterable {
+package enum TraceLevel: String, Sendable {
   case off, messages, verbose
-  static var names: [String] { allCases.map(\.rawValue) }
 }
 
 /// What the server takes at the most, announced to every client.

@@ -35,5 +35,10 @@ package enum LogMessage {
 package enum LogTrace {
   package static let name = "$/logTrace"
 
-  package static func params(_ message: String) -> JSON { ["message": JSON(message)] }
+  /// - Parameter verbose: more of it, for clients that asked for that.
+  package static func params(_ message: String, verbose: String?) -> JSON {
+    var params: JSONObject = ["message": JSON(message)]
+    if let verbose { params["verbose"] = JSON(verbose) }
+    return .object(params)
+  }
 }

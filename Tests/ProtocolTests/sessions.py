@@ -9,46 +9,46 @@ from daemon import Daemon, find_binary
 
 
 @functools.cache
-def exchanges():
-    """(session, request, answer) for every request that was answered under its id, batches taken apart."""
-    found = []
-    for path in transcripts.FILES:
-        with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
-            found += _pairs(path.stem, transcripts.play(path, daemon, folder))
-    return found + [("tour", step.request, step.answer) for step in tour_steps()]
+def played(path):
+    """What a transcript sends and receives. It is played once for all tests."""
+    with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
+        return transcripts.play(path, daemon, folder)
 
 
 @functools.cache
 def tour_steps():
+    """The tour, made once for all tests."""
     with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
         return tour.run(daemon, program_folder())
 
 
 @functools.cache
+def exchanges():
+    """(session, request, answer) for every request that was answered under its id, batches taken apart."""
+    found = [("tour", step.request, step.answer) for step in tour_steps()]
+    for path in transcripts.FILES:
+        requests = {}
+        for way, message in _apart(played(path)):
+            if way == "send" and "id" in message:
+                requests[message["id"]] = message
+            elif way == "receive" and message.get("id") in requests:
+                found.append((path.stem, requests.pop(message["id"]), message))
+    return found
+
+
 def notifications():
     """Every notification that the daemon sent in the transcripts."""
-    found = []
-    for path in transcripts.FILES:
-        with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
-            messages = _apart(message for way, message in transcripts.play(path, daemon, folder) if way == "receive")
-            found += [message for message in messages if "method" in message]
-    return found
+    received = (message for path in transcripts.FILES for way, message in _apart(played(path)) if way == "receive")
+    return [message for message in received if "method" in message]
 
 
 def program_folder():
     return find_binary().resolve().parent
 
 
-def _pairs(session, exchanged):
-    requests = {}
+def _apart(exchanged):
+    """The same with batches taken apart, and without what is no object."""
     for way, message in exchanged:
-        for single in _apart([message]):
-            if way == "send" and "id" in single:
-                requests[single["id"]] = single
-            elif way == "receive" and single.get("id") in requests:
-                yield session, requests.pop(single["id"]), single
-
-
-def _apart(messages):
-    for message in messages:
-        yield from (single for single in (message if isinstance(message, list) else [message]) if isinstance(single, dict))
+        for single in message if isinstance(message, list) else [message]:
+            if isinstance(single, dict):
+                yield way, single

@@ -3,12 +3,13 @@
 import pytest
 
 from patterns import mismatch
+from sessions import played
 from transcripts import FILES, lines, play
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_transcript(path, start, tmp_path):
-    play(path, start(initialize=False), tmp_path)
+def test_transcript(path):
+    played(path)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

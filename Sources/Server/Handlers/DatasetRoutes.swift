@@ -29,7 +29,9 @@ private func load(_ params: DatasetLoad.Params, _ context: ServerContext) throws
   if let name = params.name, context.datasets.value(name) != nil { throw ServerError.datasetExists(name: name) }
   return .work(.files) { monitor in
     let start = monotonicSeconds()
-    let (tokens, source) = try tokens(of: params.source, tokenizer: model.checkpoint.tokenizer, params)
+    let (tokens, source) = try tokens(
+      of: params.source, tokenizer: model.checkpoint.tokenizer, addSpecialTokens: params.addSpecialTokens,
+      monitor: monitor)
     try monitor.checkCancelled()
     let dataset = try Dataset(
       text: tokens, sequenceLength: params.sequenceLength, sequences: params.sequences,
@@ -46,17 +48,17 @@ private func load(_ params: DatasetLoad.Params, _ context: ServerContext) throws
 
 /// The tokens of a whole text, and a word for where it came from.
 private func tokens(
-  of source: DatasetLoad.Source, tokenizer: Tokenizer, _ params: DatasetLoad.Params
+  of source: DatasetLoad.Source, tokenizer: Tokenizer, addSpecialTokens: Bool, monitor: Monitor
 ) throws -> (tokens: [Int32], source: String) {
   switch source {
   case .tokens(let tokens): return (tokens.map(Int32.init), "tokens")
   case .text(let text):
-    return (try tokenizer.encode(text, addSpecialTokens: params.addSpecialTokens), "text")
+    return (try tokenizer.encode(text, addSpecialTokens: addSpecialTokens, monitor: monitor), "text")
   case .path(let path):
     let file = try MappedFile(path: try resolveText(path))
     guard let text = String(validating: file.bytes, as: UTF8.self) else {
       throw ServerError.textUnreadable(path: path, reason: "it is not valid UTF-8")
     }
-    return (try tokenizer.encode(text, addSpecialTokens: params.addSpecialTokens), path)
+    return (try tokenizer.encode(text, addSpecialTokens: addSpecialTokens, monitor: monitor), path)
   }
 }

@@ -70,8 +70,8 @@ private func scoreDetails(_ provenance: ScoreProvenance) -> OrderedDictionary<St
 private func edit(_ params: WireTypes.MaskEdit.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let edits = params.edits.compactMap(Compression.MaskEdit.init)
-  return .work(.interactive) { _ in
-    let edited = try Compression.edit(model.state(nil), edits)
+  return .work(.interactive) { monitor in
+    let edited = try Compression.edit(model.state(nil), edits, monitor: monitor)
     let count = edits.count
     let operation = Operation(
       method: WireTypes.MaskEdit.name,

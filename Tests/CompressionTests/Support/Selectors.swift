@@ -1,0 +1,68 @@
+// Pruning criteria written for these tests: the engine is tested without plugins.
+
+import Compression
+import OrderedCollections
+import Tensors
+
+/// Score = |w|.
+struct Magnitude: Selector {
+  let description = SelectorDescription(
+    id: "magnitude", version: "1", summary: "", statistics: .none, defaultGroup: .matrix, parameters: [])
+
+  func score(
+    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    monitor: Monitor
+  ) throws {
+    guard let weights = input.weights.baseAddress, let out = scores.baseAddress else { return }
+    for index in 0..<scores.count { out[index] = weights[index].magnitude }
+  }
+}
+
+/// Score = |w| sqrt(mean over sequences of the sum of squares of its input). (Sun et al. 2023, eq. 1)
+struct Wanda: Selector {
+  let description = SelectorDescription(
+    id: "wanda", version: "1", summary: "", statistics: .moments, defaultGroup: .row, parameters: [])
+
+  func score(
+    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    monitor: Monitor
+  ) throws {
+    guard let weights = input.weights.baseAddress, let out = scores.baseAddress, let moments = input.moments else {
+      return
+    }
+    let norms = moments.sumOfSquares.map { Float($0 / Double(moments.sequences)).squareRoot() }
+    norms.withUnsafeBufferPointer { norms in
+      guard let norms = norms.baseAddress else { return }
+      for row in 0..<input.rows {
+        let start = row * input.columns
+        for column in 0..<input.columns { out[start + column] = weights[start + column].magnitude * norms[column] }
+      }
+    }
+  }
+}
+
+/// Writes what a closure says.
+struct Custom: Selector {
+  let description: SelectorDescription
+  let body: @Sendable (SelectorInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor) throws -> Void
+
+  init(
+    statistics: StatisticsNeed = .none, parameters: [ParameterDescription] = [],
+    _ body: @escaping @Sendable (
+      SelectorInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor
+    ) throws -> Void
+  ) {
+    description = SelectorDescription(
+      id: "custom", version: "1", summary: "", statistics: statistics, defaultGroup: .matrix, parameters: parameters)
+    self.body = body
+  }
+
+  func score(
+    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    monitor: Monitor
+  ) throws { try body(input, parameters, scores, monitor) }
+}
+
+extension Criterion {
+  init(_ selector: any Selector) { self.init(selector: selector, parameters: [:]) }
+}
