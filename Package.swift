@@ -97,6 +97,9 @@ let package = Package(
       linkerSettings: pluginLinking),
 
     // Tests, one target for each that they test; EndToEndTests drive the built program over its pipe.
+    .target(
+      name: "TestSupport", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", collections],
+      swiftSettings: settings),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
@@ -107,7 +110,13 @@ let package = Package(
     .testTarget(
       name: "PipeClientTests", dependencies: ["PipeClient", "JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["PipeClient", "JSONRPC", "JSON"], swiftSettings: settings),
+      name: "ServerTests",
+      dependencies: [
+        "Server", "WireTypes", "PipeClient", "JSONRPC", "PluginHost", "Compression", "Workspace", "Transformers",
+        "Checkpoints", "Tensors", "Threads", "JSON", "TestSupport",
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["PipeClient", "JSONRPC", "JSON", "TestSupport"], swiftSettings: settings),
   ],
   cLanguageStandard: .c11
 )

@@ -71,7 +71,8 @@ package enum CompressionError: Error, Equatable {
       "The group \"\(group)\" compares weights across layers, which a layer-by-layer run cannot. "
         + "Use matrix, row or column, or set `sequential` to false."
     case .datasetRequired(let plugin):
-      "The plugin \"\(plugin)\" needs statistics of the inputs; give a `dataset` (see dataset/load) to collect them on."
+      "A `dataset` is needed (see dataset/load): the plugin \"\(plugin)\" scores by statistics of the inputs, or the run "
+        + "goes layer by layer."
     case .scoresOfAnotherModel(let scores, let model):
       "The scores \(scores) were computed for the model \"\(model)\"."
     case .scoresNotComparable(let reason):
@@ -80,7 +81,8 @@ package enum CompressionError: Error, Equatable {
       "The plugin \"\(plugin)\" gave NaN as a score of \"\(tensor)\" (element \(index)). Nothing was changed. "
         + "Check the weights and the calibration data, or the plugin."
     case .nonFiniteLoss(let window):
-      "The loss of window \(window) is not finite: the weights or activations overflow or hold NaN."
+      "The loss of window \(window) is not finite: the weights or activations overflow or hold NaN. Nothing was changed. "
+        + "Undo the last edits, or check the model's files."
     case .windowInvalid(let window, let sequenceLength):
       "A window of \(window) tokens does not fit: expected 2...\(sequenceLength), the dataset's sequence length."
     case .regionOutside(let tensor, let region, let rows, let columns):

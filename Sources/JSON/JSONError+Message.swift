@@ -69,9 +69,9 @@ extension JSONError: CustomStringConvertible {
 
   /// `text` in quotation marks, shortened, with control characters escaped.
   static func quoted(_ text: String) -> String {
-    let shown = text.unicodeScalars.prefix(60).map { scalar in
+    let shown = text.shortened().unicodeScalars.map { scalar in
       scalar.value < 0x20 || scalar.value == 0x7f ? "\\u" + hex4(UInt16(scalar.value)) : String(scalar)
     }
-    return "\"" + shown.joined() + (text.unicodeScalars.count > 60 ? "..." : "") + "\""
+    return "\"" + shown.joined() + "\""
   }
 }

@@ -48,7 +48,7 @@ package struct JSONFields: Sendable {
     let allowed = known + others.filter { !known.contains($0) }
     guard let stranger = members.keys.first(where: { !allowed.contains($0) }) else { return }
     throw JSONFieldError(
-      .unknownField, path: path(of: stranger),
+      .unknownField, path: path(of: stranger.shortened()),
       expected: allowed.isEmpty ? "no members" : allowed.joined(separator: ", "),
       given: members[stranger], suggestion: nearest(to: stranger, among: allowed))
   }
@@ -81,12 +81,18 @@ package struct JSONFields: Sendable {
 // MARK: Strings and booleans
 
 extension JSONFields {
-  /// - Parameter words: the strings allowed; nil allows all.
+  /// The longest string, in bytes, where no other limit is given: names and paths, which errors repeat.
+  package static let stringLimit = 4096
+
+  /// - Parameters:
+  ///   - words: the strings allowed; nil allows all.
+  ///   - limit: the longest string, in bytes.
   package mutating func optionalString(
-    _ key: String, oneOf words: [String]? = nil
+    _ key: String, oneOf words: [String]? = nil, limit: Int = Self.stringLimit
   ) throws(JSONFieldError) -> String? {
     let expected = Self.stringExpectation(words)
     let value = try read(key, expected) { $0.string }
+    if let value, value.utf8.count > limit { throw error(.outOfRange, key, expected: "at most \(limit) bytes of text") }
     if let value, let words, !words.contains(value) {
       let hint = nearest(to: value, among: words).map { " (did you mean \"\($0)\"?)" } ?? ""
       throw error(.outOfRange, key, expected: expected + hint)
@@ -233,7 +239,9 @@ extension JSONFields {
   }
 
   package mutating func optionalStrings(_ key: String) throws(JSONFieldError) -> [String]? {
-    try elements(key, "a string", convert: { $0.string })
+    let limit = Self.stringLimit
+    return try elements(
+      key, "a string of at most \(limit) bytes", allowed: { $0.utf8.count <= limit }, convert: { $0.string })
   }
 
   package mutating func strings(_ key: String) throws(JSONFieldError) -> [String] {

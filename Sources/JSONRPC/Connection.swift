@@ -34,7 +34,7 @@ package final class Connection {
 
   /// - Parameter descriptor: the input; stays open.
   package init(descriptor: Int32, outbox: Outbox, limits: FrameLimits = FrameLimits()) {
-    reader = FrameReader(descriptor: descriptor, limits: limits)
+    reader = FrameReader(descriptor: descriptor, wayBack: outbox.descriptor, limits: limits)
     self.outbox = outbox
     self.limits = JSONLimits(
       depth: JSONLimits.message.depth, bytes: limits.bodyBytes, nodes: JSONLimits.message.nodes)

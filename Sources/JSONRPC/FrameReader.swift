@@ -22,9 +22,11 @@ package final class FrameReader {
     case end
   }
 
-  /// - Parameter descriptor: stays open; the caller closes it.
-  package init(descriptor: Int32, limits: FrameLimits = FrameLimits()) {
-    input = InputBuffer(descriptor: descriptor)
+  /// - Parameters:
+  ///   - descriptor: stays open; the caller closes it.
+  ///   - wayBack: where answers go; once nobody reads there, the input counts as ended.
+  package init(descriptor: Int32, wayBack: Int32? = nil, limits: FrameLimits = FrameLimits()) {
+    input = InputBuffer(descriptor: descriptor, wayBack: wayBack)
     self.limits = limits
   }
 

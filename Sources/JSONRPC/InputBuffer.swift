@@ -1,16 +1,18 @@
 // Bytes from a file descriptor, a buffer at a time. Knows nothing of frames.
+// Ends early if another descriptor, the way back to whoever sends the bytes, is closed at its far end.
 
 import Glibc
 
 /// A fixed buffer in front of a descriptor: look at `bytes`, consume them, ask for more.
 struct InputBuffer: ~Copyable {
-  private let descriptor: Int32
+  private let source: Source
   private var storage = [UInt8](repeating: 0, count: 64 << 10)
   private var filled = 0..<0
   /// errno of the read that failed; the input then counts as ended.
   private(set) var failure: Int32?
 
-  init(descriptor: Int32) { self.descriptor = descriptor }
+  /// - Parameter wayBack: nil for bytes that nobody answers.
+  init(descriptor: Int32, wayBack: Int32? = nil) { source = Source(descriptor: descriptor, wayBack: wayBack) }
 
   /// What has been read and not consumed; indices are those of the slice.
   var bytes: ArraySlice<UInt8> { storage[filled] }
@@ -26,10 +28,8 @@ struct InputBuffer: ~Copyable {
       storage.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[kept])) }
       filled = 0..<kept.count
     }
-    let (descriptor, free) = (descriptor, filled.upperBound...)
-    let count = storage.withUnsafeMutableBytes {
-      Self.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: $0[free]))
-    }
+    let (source, free) = (source, filled.upperBound...)
+    let count = storage.withUnsafeMutableBytes { source.read(UnsafeMutableRawBufferPointer(rebasing: $0[free])) }
     if count < 0 { failure = Int32(-count) }
     filled = filled.lowerBound..<filled.upperBound + max(0, count)
     return count > 0
@@ -43,7 +43,7 @@ struct InputBuffer: ~Copyable {
       let raw = UnsafeMutableRawBufferPointer(target)
       raw.copyBytes(from: buffered)
       while done < count {
-        let got = Self.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: raw[done..<count]))
+        let got = source.read(UnsafeMutableRawBufferPointer(rebasing: raw[done..<count]))
         if got < 0 { failure = Int32(-got) }
         guard got > 0 else { break }
         done += got
@@ -55,19 +55,29 @@ struct InputBuffer: ~Copyable {
   }
 
   struct Missing: Error { let bytes: Int }
+}
+
+/// The descriptors behind the buffer.
+private struct Source {
+  let descriptor: Int32
+  let wayBack: Int32?
 
   /// read(2) that outlasts signals and descriptors set to non-blocking: bytes read, 0 at the end, -errno.
-  private static func read(_ descriptor: Int32, _ target: UnsafeMutableRawBufferPointer) -> Int {
-    while true {
+  func read(_ target: UnsafeMutableRawBufferPointer) -> Int {
+    while isOpen() {
       let count = Glibc.read(descriptor, target.baseAddress, target.count)
       if count >= 0 { return count }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN:
-        var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        _ = poll(&wait, 1, -1)
-      case let failure: return -Int(failure)
-      }
+      if errno != EINTR, errno != EAGAIN { return -Int(errno) }
     }
+    return 0
+  }
+
+  /// Waits until there is something to read. False if the way back is closed: poll(2) says so without being asked,
+  /// whereas a write would tell only when there is something to write.
+  private func isOpen() -> Bool {
+    var waits = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
+    if let wayBack { waits.append(pollfd(fd: wayBack, events: 0, revents: 0)) }
+    while poll(&waits, nfds_t(waits.count), -1) < 0, errno == EINTR {}
+    return waits.dropFirst().allSatisfy { $0.revents == 0 }
   }
 }

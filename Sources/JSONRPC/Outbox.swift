@@ -15,7 +15,7 @@ package final class Outbox: Sendable {
     var writerHasEnded = false
   }
 
-  private let descriptor: Int32
+  let descriptor: Int32
   private let gate: Gate<State>
   private let clientGone: @Sendable (Int32) -> Void
 

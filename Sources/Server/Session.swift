@@ -25,7 +25,7 @@ final class Session: ConnectionHandler {
       responder.fail(
         ResponseError(
           .serverNotInitialized, kind: "notInitialized",
-          "\(request.method) came before initialize. Send initialize first and wait for its answer."))
+          "\(request.method.shortened()) came before initialize. Send initialize first and wait for its answer."))
     case (.running, Initialize.name):
       responder.fail(
         ResponseError(.invalidRequest, kind: "alreadyInitialized", "initialize was sent before; it may be sent once."))
@@ -34,7 +34,7 @@ final class Session: ConnectionHandler {
     case (.shutDown, _):
       responder.fail(
         ResponseError(
-          .invalidRequest, kind: "shutDown", "\(request.method) came after shutdown; only exit may follow."))
+          .invalidRequest, kind: "shutDown", "\(request.method.shortened()) came after shutdown; only exit may follow."))
     }
   }
 
@@ -48,7 +48,7 @@ final class Session: ConnectionHandler {
       if let level = notification.params?["value"]?.string.flatMap(TraceLevel.init) { context.setTrace(level) }
     case "initialized": break
     case let method where method.hasPrefix("$/"): break  // optional by the specification
-    case let method: context.log(.log, "The notification \(method) is not known and was ignored.")
+    case let method: context.log(.log, "The notification \(method.shortened()) is not known and was ignored.")
     }
     return .proceed
   }
@@ -85,11 +85,12 @@ final class Session: ConnectionHandler {
 
   private func start(_ request: Request, _ responder: Responder) {
     guard let route = routes[request.method] else {
-      let hint = nearest(to: request.method, among: methodNames).map { " Did you mean \($0)?" } ?? ""
+      let method = request.method.shortened()
+      let hint = nearest(to: method, among: methodNames).map { " Did you mean \($0)?" } ?? ""
       responder.fail(
         ResponseError(
-          .methodNotFound, kind: "methodNotFound", "There is no method \(request.method).\(hint)",
-          facts: ["method": JSON(request.method)]))
+          .methodNotFound, kind: "methodNotFound", "There is no method \(method).\(hint)",
+          facts: ["method": JSON(method)]))
       return
     }
     let call = read(request, responder) { (fields) throws(JSONFieldError) in try route.call(fields, context) }

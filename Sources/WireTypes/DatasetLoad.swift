@@ -24,12 +24,16 @@ package enum DatasetLoad: Method {
     package let addSpecialTokens: Bool
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
-      let path = try fields.optionalString("path"), text = try fields.optionalString("text")
-      let tokens = try fields.optionalInts("tokens", in: 0...Int(Int32.max))
-      let given = [path.map(Source.path), text.map(Source.text), tokens.map(Source.tokens)].compactMap { $0 }
-      guard given.count == 1, let source = given.first else {
+      var given: [(key: String, source: Source)] = []
+      if let path = try fields.optionalString("path") { given.append(("path", .path(path))) }
+      if let text = try fields.optionalString("text", limit: .max) { given.append(("text", .text(text))) }
+      if let tokens = try fields.optionalInts("tokens", in: 0...Int(Int32.max)) {
+        given.append(("tokens", .tokens(tokens)))
+      }
+      guard given.count == 1, let source = given.first?.source else {
         throw fields.error(
-          given.isEmpty ? .missingField : .outOfRange, "path", expected: "exactly one of `path`, `text` and `tokens`")
+          given.isEmpty ? .missingField : .outOfRange, given.last?.key ?? "path",
+          expected: "exactly one of `path`, `text` and `tokens`")
       }
       self.source = source
       model = try fields.string("model")
@@ -37,8 +41,7 @@ package enum DatasetLoad: Method {
       sequences = try fields.optionalInt("sequences", in: 1...(1 << 20))
       random = try fields.string("sampling", oneOf: ["contiguous", "random"], default: "contiguous") == "random"
       seed = try fields.int("seed", in: 0...Int.max, default: 0)
-      name = try fields.optionalString("name")
-      if name?.isEmpty == true { throw fields.error(.outOfRange, "name", expected: "a name that is not empty") }
+      name = try fields.optionalName("name")
       addSpecialTokens = try fields.bool("addSpecialTokens", default: false)
     }
   }

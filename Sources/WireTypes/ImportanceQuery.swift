@@ -26,13 +26,13 @@ package enum ImportanceQuery: Method {
       let words = ValueEncoding.allCases.map(\.rawValue)
       let encoding =
         ValueEncoding(rawValue: try fields.string("encoding", oneOf: words, default: "numbers")) ?? .numbers
-      let questions = [
-        region.map { Question.region($0, encoding) }, top.map { Question.top(count: $0, largest: largest) },
-        heatmap.map { Question.heatmap($0, encoding) },
-      ].compactMap { $0 }
-      guard questions.count == 1, let question = questions.first else {
+      var asked: [(key: String, question: Question)] = []
+      if let region { asked.append(("region", .region(region, encoding))) }
+      if let top { asked.append(("topK", .top(count: top, largest: largest))) }
+      if let heatmap { asked.append(("heatmap", .heatmap(heatmap, encoding))) }
+      guard asked.count == 1, let question = asked.first?.question else {
         throw fields.error(
-          questions.isEmpty ? .missingField : .outOfRange, "region",
+          asked.isEmpty ? .missingField : .outOfRange, asked.last?.key ?? "region",
           expected: "exactly one of `region`, `topK` and `heatmap`")
       }
       self.question = question

@@ -39,7 +39,7 @@ package enum MaskEdit: Method {
       case (nil, let layer?, "neurons", let neurons): place = .neurons(layer: layer, neurons)
       default:
         throw fields.error(
-          .outOfRange, tensor == nil ? "layer" : "tensor",
+          tensor == nil && layer == nil ? .missingField : .outOfRange, tensor == nil ? "layer" : "tensor",
           expected: "`tensor` with rows, columns, indices or none of them, or `layer` with heads or neurons")
       }
       try fields.finish()

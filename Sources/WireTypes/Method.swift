@@ -40,6 +40,18 @@ package struct RevisionParams: MethodParams {
   }
 }
 
+extension JSONFields {
+  /// A name that the client gives to something, in whatever script: it comes back in messages and tables.
+  mutating func optionalName(_ key: String) throws(JSONFieldError) -> String? {
+    let name = try optionalString(key)
+    let isControl = { (scalar: Unicode.Scalar) in scalar.properties.generalCategory == .control }
+    if let name, !(1...256).contains(name.unicodeScalars.count) || name.unicodeScalars.contains(where: isControl) {
+      throw error(.outOfRange, key, expected: "1 to 256 characters, none of them a control character")
+    }
+    return name
+  }
+}
+
 /// What of the work is asked for: `sparsity`, a number, or `pattern`, as "2:4". Exactly one of them.
 package enum SparsityParam: Sendable, Equatable {
   case sparsity(Double)

@@ -13,11 +13,10 @@ package enum ModelLoad: Method {
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       source = try fields.string("source")
-      name = try fields.optionalString("name")
+      name = try fields.optionalName("name")
       if source.isEmpty {
         throw fields.error(.outOfRange, "source", expected: "a folder, a .gguf file or builtin:sapling")
       }
-      if name?.isEmpty == true { throw fields.error(.outOfRange, "name", expected: "a name that is not empty") }
     }
   }
 

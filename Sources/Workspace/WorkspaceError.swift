@@ -56,7 +56,8 @@ package enum WorkspaceError: Error, Equatable {
       "\(sequences) sequences of \(sequenceLength) tokens are more than a dataset holds, which is \(maximumTokens) tokens. "
         + "Ask for fewer or shorter sequences."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
-      "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1))."
+      "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1)). "
+        + "Give tokens of the model's own tokenizer."
     }
   }
 }

@@ -62,7 +62,8 @@ class Daemon:
         self.stderr = b""
         self._messages = queue.Queue()
         self._last_id = 0
-        threading.Thread(target=self._read_stderr, daemon=True).start()
+        self._stderr_reader = threading.Thread(target=self._read_stderr, daemon=True)
+        self._stderr_reader.start()
         if reads:
             self.start_reading()
         if initialize:
@@ -142,7 +143,9 @@ class Daemon:
         return self.exit_code()
 
     def exit_code(self, timeout=10):
-        return self.process.wait(timeout)
+        code = self.process.wait(timeout)
+        self._stderr_reader.join(timeout)
+        return code
 
     def resident_bytes(self):
         """Memory of the process now, and the most it ever had."""

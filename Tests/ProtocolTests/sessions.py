@@ -8,11 +8,12 @@ import transcripts
 from daemon import Daemon, find_binary
 
 
-@functools.cache
 def played(path):
     """What a transcript sends and receives. It is played once for all tests."""
-    with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
-        return transcripts.play(path, daemon, folder)
+    outcome = _attempt(path)
+    if isinstance(outcome, AssertionError):
+        raise outcome
+    return outcome
 
 
 @functools.cache
@@ -28,7 +29,7 @@ def exchanges():
     found = [("tour", step.request, step.answer) for step in tour_steps()]
     for path in transcripts.FILES:
         requests = {}
-        for way, message in _apart(played(path)):
+        for way, message in _apart(_played_if_it_can(path)):
             if way == "send" and "id" in message:
                 requests[message["id"]] = message
             elif way == "receive" and message.get("id") in requests:
@@ -38,8 +39,25 @@ def exchanges():
 
 def notifications():
     """Every notification that the daemon sent in the transcripts."""
-    received = (message for path in transcripts.FILES for way, message in _apart(played(path)) if way == "receive")
-    return [message for message in received if "method" in message]
+    messages = (pair for path in transcripts.FILES for pair in _apart(_played_if_it_can(path)))
+    return [message for way, message in messages if way == "receive" and "method" in message]
+
+
+@functools.cache
+def _attempt(path):
+    with tempfile.TemporaryDirectory() as folder, Daemon(folder=folder, initialize=False) as daemon:
+        try:
+            return transcripts.play(path, daemon, folder)
+        except AssertionError as error:
+            return error
+
+
+def _played_if_it_can(path):
+    """Nothing of a transcript that fails: test_transcripts.py says so."""
+    try:
+        return played(path)
+    except AssertionError:
+        return []
 
 
 def program_folder():

@@ -20,7 +20,6 @@ NEVER_SENT = {
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
     "parameterInvalid": "not used",
-    "shuttingDown": "not used",
 }
 
 

@@ -111,6 +111,10 @@ def test_notifications_have_their_shapes():
     for message in notifications():
         assert message.keys() == {"jsonrpc", "method", "params"}
         params = message["params"]
+        if message["method"] == "$/logTrace":
+            assert params.keys() <= {"message", "verbose"} and "message" in params
+            kinds.add("trace")
+            continue
         if message["method"] == "window/logMessage":
             assert params.keys() == {"type", "message"} and params["type"] in (1, 2, 3, 4)
             kinds.add("log")
@@ -125,4 +129,4 @@ def test_notifications_have_their_shapes():
         }[value["kind"]]
         assert value.keys() == expected
         assert 0 <= value.get("percentage", 0) <= 100
-    assert kinds == {"log", "begin", "report", "end"}
+    assert kinds == {"log", "trace", "begin", "report", "end"}

@@ -48,7 +48,7 @@ package struct SafetensorsFile: Sendable {
     guard length <= headerLimit else { throw .headerTooLarge(bytes: length) }
     guard length <= file.count - 8 else { throw .headerPastEnd(headerBytes: length, fileBytes: file.count) }
     let header = UnsafeRawBufferPointer(rebasing: file[8..<8 + Int(length)])
-    guard let first = header.first else { throw .headerNotJSON(reason: "the header is empty") }
+    guard let first = header.first else { throw .headerNotJSON(reason: "The header is empty.") }
     guard first == UInt8(ascii: "{") else { throw .headerStart(first) }
     return header
   }

@@ -76,8 +76,8 @@ struct SafetensorsLayout {
     }
     guard let type = members["dtype"]?.string else { throw .entry(tensor: name, field: "dtype", expected: "a string") }
     guard let dtype = DType(safetensorsName: type) else { throw .unknownType(tensor: name, type: type) }
-    guard let shape = integers(members["shape"]) else {
-      throw .entry(tensor: name, field: "shape", expected: "an array of integers")
+    guard let shape = integers(members["shape"]), shape.count <= 16 else {
+      throw .entry(tensor: name, field: "shape", expected: "an array of at most 16 integers")
     }
     guard let offsets = integers(members["data_offsets"]), offsets.count == 2, offsets[0] >= 0 else {
       throw .entry(tensor: name, field: "data_offsets", expected: "two integers from 0 up")

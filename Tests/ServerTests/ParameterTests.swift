@@ -1,0 +1,170 @@
+// Parameters of requests: what is read, and how exactly everything else is refused. No model is needed for that.
+
+import JSON
+import JSONRPC
+import Testing
+import WireTypes
+
+@testable import Server
+
+@Suite struct ParameterTests {
+  private static let region = #""region": {"rows": [0, 1], "columns": [0, 1]}"#
+
+  @Test(arguments: [
+    ("server/status", "{}"), ("server/status", #"{"workDoneToken": 1}"#),
+    ("server/status", #"{"workDoneToken": "a", "partialResultToken": 2}"#), ("model/load", #"{"source": "/x"}"#),
+    ("model/load", #"{"source": "/x", "name": "木 🌳"}"#), ("model/load", #"{"source": "/x", "name": null}"#),
+    ("dataset/load", #"{"tokens": [], "model": "m", "sequenceLength": 2}"#),
+    (
+      "dataset/load",
+      #"{"path": "/x", "model": "m", "sequenceLength": 8, "sequences": 1, "sampling": "random", "seed": 9}"#
+    ),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0}"#),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 1.0, "group": "global", "modules": ["*"]}"#),
+    ("mask/apply", #"{"model": "m", "scores": "s", "pattern": "2:4"}"#),
+    ("mask/edit", #"{"model": "m", "edits": [{"op": "invert", "layer": 0, "heads": [1, 2]}]}"#),
+    ("mask/get", #"{"model": "m", "tensor": "t", "heatmap": {"rows": 64, "columns": 64}}"#),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "encoding": "base64", \#(region)}"#),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "topK": 4096, "order": "smallest"}"#),
+    ("importance/score", #"{"model": "m", "plugin": "p", "parameters": {"anything": 1}, "unit": "weight"}"#),
+    ("prune/run", #"{"model": "m", "plugin": "p", "sparsity": 0.5, "sequential": false}"#),
+    ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 2, "perWindow": false}"#),
+    ("model/export", #"{"model": "m", "path": "/x", "format": "hf", "overwrite": true}"#),
+  ])
+  func read(method: String, params: String) throws { _ = try Routing.call(method, JSON.parse(params)) }
+
+  /// Method, parameters, the kind of the error and the path that it names.
+  @Test(arguments: [
+    ("server/status", #"{"verbose": true}"#, "unknownField", "params.verbose"),
+    ("server/status", "[]", "wrongType", "params"), ("model/describe", #"["m"]"#, "wrongType", "params"),
+    ("model/describe", "{}", "missingField", "params.model"),
+    ("model/describe", #"{"model": null}"#, "missingField", "params.model"),
+    ("model/describe", #"{"model": 1}"#, "wrongType", "params.model"),
+    ("model/describe", #"{"modle": "m", "model": "m"}"#, "unknownField", "params.modle"),
+    ("model/load", #"{"source": ""}"#, "outOfRange", "params.source"),
+    ("model/load", #"{"source": "/x", "name": ""}"#, "outOfRange", "params.name"),
+    ("model/load", #"{"source": "/x", "name": "a\nb"}"#, "outOfRange", "params.name"),
+    ("model/load", #"{"source": "/x", "name": "a\u0000"}"#, "outOfRange", "params.name"),
+    ("model/load", #"{"source": "/x", "name": ["a"]}"#, "wrongType", "params.name"),
+    ("model/export", #"{"model": "m", "path": "/x"}"#, "missingField", "params.format"),
+    ("model/export", #"{"model": "m", "path": "/x", "format": "gguf"}"#, "outOfRange", "params.format"),
+    ("model/export", #"{"model": "m", "path": "/x", "format": "hf", "overwrite": 1}"#, "wrongType", "params.overwrite"),
+    ("dataset/load", #"{"model": "m", "sequenceLength": 8}"#, "missingField", "params.path"),
+    ("dataset/load", #"{"text": "a", "tokens": [1], "model": "m", "sequenceLength": 8}"#, "outOfRange", "params.tokens"),
+    ("dataset/load", #"{"text": "a", "model": "m"}"#, "missingField", "params.sequenceLength"),
+    ("dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 1}"#, "outOfRange", "params.sequenceLength"),
+    (
+      "dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 9223372036854775807}"#, "outOfRange",
+      "params.sequenceLength"
+    ),
+    (
+      "dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8, "sequences": 0}"#, "outOfRange",
+      "params.sequences"
+    ),
+    ("dataset/load", #"{"tokens": [0, -1], "model": "m", "sequenceLength": 8}"#, "outOfRange", "params.tokens[1]"),
+    ("dataset/load", #"{"tokens": [2147483648], "model": "m", "sequenceLength": 8}"#, "outOfRange", "params.tokens[0]"),
+    ("dataset/load", #"{"tokens": [0.5], "model": "m", "sequenceLength": 8}"#, "wrongType", "params.tokens[0]"),
+    (
+      "dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8, "sampling": "Random"}"#, "outOfRange",
+      "params.sampling"
+    ),
+    ("dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8, "seed": -1}"#, "outOfRange", "params.seed"),
+    ("mask/apply", #"{"model": "m", "scores": "s"}"#, "missingField", "params.sparsity"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": -0.1}"#, "outOfRange", "params.sparsity"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 1.1}"#, "outOfRange", "params.sparsity"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": "0.5"}"#, "wrongType", "params.sparsity"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": true}"#, "wrongType", "params.sparsity"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "pattern": "2:4"}"#, "outOfRange", "params.pattern"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "pattern": 24}"#, "wrongType", "params.pattern"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "group": "rows"}"#, "outOfRange", "params.group"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "modules": []}"#, "outOfRange", "params.modules"),
+    ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "modules": "*"}"#, "wrongType", "params.modules"),
+    (
+      "mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "modules": [1]}"#, "wrongType",
+      "params.modules[0]"
+    ),
+    ("mask/edit", #"{"model": "m", "edits": []}"#, "outOfRange", "params.edits"),
+    ("mask/edit", #"{"model": "m", "edits": {}}"#, "wrongType", "params.edits"),
+    ("mask/edit", #"{"model": "m", "edits": [1]}"#, "wrongType", "params.edits[0]"),
+    ("mask/edit", #"{"model": "m", "edits": [{"tensor": "t"}]}"#, "missingField", "params.edits[0].op"),
+    ("mask/edit", #"{"model": "m", "edits": [{"tensor": "t", "op": "zap"}]}"#, "outOfRange", "params.edits[0].op"),
+    ("mask/edit", #"{"model": "m", "edits": [{"op": "prune"}]}"#, "missingField", "params.edits[0].layer"),
+    ("mask/edit", #"{"model": "m", "edits": [{"op": "prune", "layer": 0}]}"#, "outOfRange", "params.edits[0].layer"),
+    (
+      "mask/edit", #"{"model": "m", "edits": [{"op": "prune", "tensor": "t", "rows": [0], "columns": [0]}]}"#,
+      "outOfRange", "params.edits[0].columns"
+    ),
+    (
+      "mask/edit", #"{"model": "m", "edits": [{"op": "prune", "tensor": "t", "head": 0}]}"#, "unknownField",
+      "params.edits[0].head"
+    ),
+    ("mask/get", #"{"model": "m", \#(region)}"#, "missingField", "params.tensor"),
+    ("mask/get", #"{"model": "m", "tensor": "t", "heatmap": {"rows": 65, "columns": 1}}"#, "outOfRange", "params.heatmap.rows"),
+    ("mask/get", #"{"model": "m", "tensor": "t", "heatmap": {"rows": 1}}"#, "missingField", "params.heatmap.columns"),
+    (
+      "importance/query", #"{"scores": "s", "tensor": "t", "region": {"rows": [3, 3], "columns": [0, 1]}}"#,
+      "outOfRange", "params.region.rows"
+    ),
+    (
+      "importance/query", #"{"scores": "s", "tensor": "t", "region": {"rows": [0, 1], "columns": [2, 1]}}"#,
+      "outOfRange", "params.region.columns"
+    ),
+    (
+      "importance/query", #"{"scores": "s", "tensor": "t", "region": {"rows": [-1, 1], "columns": [0, 1]}}"#,
+      "outOfRange", "params.region.rows[0]"
+    ),
+    (
+      "importance/query", #"{"scores": "s", "tensor": "t", "region": {"rows": [0, 1, 2], "columns": [0, 1]}}"#,
+      "outOfRange", "params.region.rows"
+    ),
+    ("importance/query", #"{"scores": "s", "tensor": "t"}"#, "missingField", "params.region"),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "topK": 0}"#, "outOfRange", "params.topK"),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "topK": 4097}"#, "outOfRange", "params.topK"),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "topK": 1, \#(region)}"#, "outOfRange", "params.topK"),
+    ("importance/query", #"{"scores": "s", "tensor": "t", "topK": 1, "order": "up"}"#, "outOfRange", "params.order"),
+    ("importance/score", #"{"model": "m", "plugin": "p", "unit": "head"}"#, "outOfRange", "params.unit"),
+    ("importance/score", #"{"model": "m", "plugin": "p", "parameters": [1]}"#, "wrongType", "params.parameters"),
+    ("prune/run", #"{"model": "m", "plugin": "p", "sparsity": 0.5, "revision": "r0"}"#, "unknownField", "params.revision"),
+    ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 1}"#, "outOfRange", "params.window"),
+    ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "perWindow": "no"}"#, "wrongType", "params.perWindow"),
+    ("revision/checkout", #"{"model": "m"}"#, "missingField", "params.target"),
+  ])
+  func refused(method: String, params: String, kind: String, path: String) throws {
+    let error = #expect(throws: JSONFieldError.self) { try Routing.call(method, JSON.parse(params)) }
+    #expect(error?.kind == kind)
+    #expect(error?.path == path)
+  }
+
+  /// Errors repeat what was given, so nothing but a text may be long.
+  @Test(arguments: [
+    ("model/describe", ["model": .string(long)], "params.model"),
+    ("model/load", ["source": .string(long)], "params.source"),
+    ("mask/apply", ["model": "m", "scores": "s", "sparsity": 0.5, "modules": [.string(long)]], "params.modules[0]"),
+    ("mask/apply", ["model": "m", "scores": "s", "pattern": .string(long)], "params.pattern"),
+  ] as [(String, JSON, String)])
+  func longText(method: String, params: JSON, path: String) throws {
+    let error = #expect(throws: JSONFieldError.self) { try Routing.call(method, params) }
+    #expect(error?.kind == "outOfRange" && error?.path == path)
+    #expect((error?.message.utf8.count ?? .max) < 200)
+  }
+
+  private static let long = String(repeating: "x", count: JSONFields.stringLimit + 1)
+
+  @Test func datasetsMayBeLong() throws {
+    let text = JSON(String(repeating: "long ", count: 10_000))
+    _ = try Routing.call("dataset/load", ["text": text, "model": "m", "sequenceLength": 8])
+  }
+
+  @Test func longNamesOfParametersAreShortened() throws {
+    let params = JSON.object(JSONObject([(Self.long, .integer(1))]))
+    let error = #expect(throws: JSONFieldError.self) { try Routing.call("server/status", params) }
+    #expect(error?.kind == "unknownField")
+    #expect((error?.path.utf8.count ?? .max) < 100)
+  }
+
+  @Test(arguments: [
+    ("/models/smollm2.gguf", "smollm2"), ("/models/SmolLM2-135M", "SmolLM2-135M"), ("/models/x/", "x"),
+    ("builtin:sapling", "sapling"), ("x", "x"), ("/", "/"), ("a.b.gguf", "a.b"),
+  ])
+  func defaultNames(source: String, name: String) { #expect(defaultModelName(source) == name) }
+}
