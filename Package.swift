@@ -117,6 +117,22 @@ let package = Package(
       ], swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["PipeClient", "JSONRPC", "JSON", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["TestSupport", "Tensors"], exclude: ["Goldens"], swiftSettings: settings),
+    .testTarget(
+      name: "TransformersTests",
+      dependencies: ["TestSupport", "Transformers", "Workspace", "Checkpoints", "Tensors", "JSON", collections],
+      exclude: ["Goldens"], swiftSettings: settings),
+    .testTarget(
+      name: "WorkspaceTests", dependencies: ["TestSupport", "Workspace", "Tensors", collections],
+      swiftSettings: settings),
+    .testTarget(
+      name: "CompressionTests",
+      dependencies: [
+        "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "JSON",
+        collections,
+      ], swiftSettings: settings),
   ],
   cLanguageStandard: .c11
 )

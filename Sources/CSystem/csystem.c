@@ -1,3 +1,4 @@
+/* The system calls of csystem.h. */
 #define _GNU_SOURCE
 #include "include/csystem.h"
 

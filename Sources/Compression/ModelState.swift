@@ -50,13 +50,21 @@ package struct ModelState: Sendable {
     return all.filter { name, _ in globs.contains { Glob($0).matches(name) } }
   }
 
+  /// The tensors whose names share the longest beginning with `name`, if they also share its end words; at most two.
+  private func nearestTensors(to name: String) -> [String] {
+    let last = name.split(separator: ".").suffix(2).joined(separator: ".")
+    guard (1...128).contains(last.utf8.count) else { return [] }
+    func shared(_ other: String) -> Int { zip(other.utf8, name.utf8).prefix { $0 == $1 }.count }
+    let alike = revision.tensors.keys.filter { $0.contains(last) }
+    guard let longest = alike.map(shared).max() else { return [] }
+    return Array(alike.filter { shared($0) == longest }.prefix(2))
+  }
+
   /// The prunable tensor of a name.
   /// - Throws: `CompressionError` that tells an unknown name from one that is not prunable.
   package func prunableTensor(_ name: String) throws(CompressionError) -> PrunableTensor {
     if let tensor = prunableTensors[name] { return tensor }
     if revision.tensors[name] != nil { throw .tensorNotPrunable(name: name) }
-    let last = name.split(separator: ".").suffix(2).joined(separator: ".")
-    let nearest = !(1...128).contains(last.utf8.count) ? [] : revision.tensors.keys.filter { $0.contains(last) }.prefix(2)
-    throw .tensorNotFound(name: name, nearest: Array(nearest))
+    throw .tensorNotFound(name: name, nearest: nearestTensors(to: name))
   }
 }

@@ -31,7 +31,7 @@ extension ServerContext {
   }
 
   /// The plugin of a request with its parameters checked against what it describes, defaults filled in.
-  /// - Throws: `PluginError.notFound`, `ServerError.parameterInvalid`, `JSONFieldError` for unknown parameters.
+  /// - Throws: `PluginError.notFound`; `JSONFieldError` for parameters that are unknown or out of range.
   func criterion(_ param: CriterionParam) throws -> Criterion {
     let selector = try plugins.selector(id: param.plugin)
     var fields = JSONFields(members: param.parameters, at: "params.parameters")

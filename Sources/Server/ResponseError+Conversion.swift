@@ -40,10 +40,6 @@ extension ResponseError {
 
   init(_ error: ServerError) {
     switch error {
-    case .parameterInvalid(_, let parameter, _, let expected):
-      self.init(
-        .invalidParams, kind: error.kind, error.message,
-        facts: ["path": JSON("params.parameters.\(parameter)"), "expected": JSON(expected)])
     case .modelNotFound(_, let names), .datasetNotFound(_, let names), .scoresNotFound(_, let names),
       .builtinNotFound(_, let names):
       self.init(failed: error.kind, error.message, module: "Server", facts: ["known": JSON(names)])

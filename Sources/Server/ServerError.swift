@@ -9,7 +9,6 @@ enum ServerError: Error, Equatable {
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
   case jobNotFound(job: String)
-  case parameterInvalid(plugin: String, parameter: String, given: String, expected: String)
   case tooManyRequests(limit: Int)
   case shuttingDown
 
@@ -24,7 +23,6 @@ enum ServerError: Error, Equatable {
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
     case .jobNotFound: "jobNotFound"
-    case .parameterInvalid: "parameterInvalid"
     case .tooManyRequests: "tooManyRequests"
     case .shuttingDown: "shuttingDown"
     }
@@ -51,8 +49,6 @@ enum ServerError: Error, Equatable {
       return "There are no scores \"\(name)\". " + listed(scores, "None were computed yet; see importance/score.")
     case .jobNotFound(let job):
       return "No unfinished request is the job \"\(job)\"; job/list lists them."
-    case .parameterInvalid(let plugin, let parameter, let given, let expected):
-      return "The plugin \"\(plugin)\" was given \(given) for `\(parameter)`; expected \(expected)."
     case .tooManyRequests(let limit):
       return "\(limit) requests are waiting already, which is the limit. Wait for answers before sending more."
     case .shuttingDown:

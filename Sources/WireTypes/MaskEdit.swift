@@ -26,6 +26,7 @@ package enum MaskEdit: Method {
       for name in ["rows", "columns", "indices", "heads", "neurons"] {
         if let values = try fields.optionalInts(name) { parts.append((name, values)) }
       }
+      try fields.finish()  // a misspelt member first: it explains why another is missing
       guard parts.count <= 1 else {
         throw fields.error(
           .outOfRange, parts[1].name, expected: "only one of rows, columns, indices, heads and neurons in an edit")
@@ -42,7 +43,6 @@ package enum MaskEdit: Method {
           tensor == nil && layer == nil ? .missingField : .outOfRange, tensor == nil ? "layer" : "tensor",
           expected: "`tensor` with rows, columns, indices or none of them, or `layer` with heads or neurons")
       }
-      try fields.finish()
     }
   }
 

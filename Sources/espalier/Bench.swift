@@ -42,6 +42,8 @@ struct Bench: ParsableCommand {
     let status = StatusLine()
     status.show("measuring the engine on \(model) ...")
     let engine = try benchmarkEngine(options)
+    status.clear()
+    if !json { print(Self.text(engine) + "\n") }
     status.show("measuring the daemon on \(model) ...")
     let daemon = try benchmarkDaemon(options)
     status.clear()
@@ -51,7 +53,7 @@ struct Bench: ParsableCommand {
         "daemon": daemon.json,
       ])
     }
-    for figures in [engine, daemon] { print(Self.text(figures) + "\n") }
+    print(Self.text(daemon))
   }
 
   private static func text(_ figures: Figures) -> String {

@@ -73,7 +73,10 @@ private struct StandardStreams {
     dup2(null, 0)
     dup2(2, 1)
     close(null)
+    // Writing to a client that is gone, or beyond what a file may hold, must fail instead of ending the process.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)  // a file size limit is an error of the write, not the end of every resident model
+    signal(SIGXFSZ, SIG_IGN)
     return StandardStreams(input: input, output: output)
   }
 }

@@ -64,4 +64,25 @@ struct JobTests {
     client = nil  // closes the daemon's input
     #expect(process.wait(within: 30) == .exited(1))
   }
+
+  /// It reads no more, but its end of the input stays open, and the daemon has nothing to tell it for a while.
+  @Test(arguments: ["idle", "evaluating"])
+  func clientStopsListening(_ daemonIs: String) throws {
+    let daemon = try Daemon(isReading: false)
+    let output = daemon.client.process.standardOutput
+    if daemonIs == "evaluating" {
+      for (id, method, params) in [
+        (1, "model/load", #"{"source": "builtin:sapling"}"#),
+        (
+          2, "dataset/load",
+          #"{"path": "builtin:sapling/evaluation", "model": "sapling", "name": "text", "sequenceLength": 256}"#
+        ), (3, "evaluate/perplexity", #"{"model": "sapling", "dataset": "text"}"#),
+      ] {
+        try daemon.send(#"{"jsonrpc":"2.0","id":\#(id),"method":"\#(method)","params":\#(params)}"#)
+      }
+      usleep(500_000)
+    }
+    close(output)
+    #expect(daemon.client.process.wait(within: 30) == .exited(1))
+  }
 }

@@ -19,7 +19,6 @@ NEVER_SENT = {
     "noThread": "said before there is a client",
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
-    "parameterInvalid": "not used",
 }
 
 

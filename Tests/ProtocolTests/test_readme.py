@@ -14,7 +14,7 @@ def test_the_script_runs(tmp_path):
     path = tmp_path / "session.py"
     path.write_text(script)
     run = subprocess.run(
-        [sys.executable, "-I", path, find_binary()], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-I", path, find_binary()], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert run.returncode == 0, run.stderr
     number = re.compile(r"\d+\.\d+")

@@ -9,11 +9,10 @@ import Testing
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
-struct ConversationTests {
-  private static let tensor = "model.layers.0.self_attn.q_proj.weight"
+@Suite struct ConversationTests {
+  private static let tensor = "model.layers.0.self_attn.k_proj.weight"
 
-  /// A session with the built-in model as `a`, a dataset `d`, and magnitude scores of the model.
+  /// A session with the built-in model as `a`, a dataset `d`, and magnitude scores of one small tensor.
   private struct Orchard {
     let server: TestServer
     let client: Client
@@ -30,7 +29,10 @@ struct ConversationTests {
           "path": "builtin:sapling/evaluation", "model": "a", "name": "d", "sequenceLength": 32,
           "sequences": JSON(sequences),
         ], within: 60)
-      scores = try client.call("importance/score", ["model": "a", "plugin": "magnitude"], within: 60)["scores"] ?? ""
+      scores =
+        try client.call(
+          "importance/score", ["model": "a", "plugin": "magnitude", "modules": [.string(tensor)]], within: 60
+        )["scores"] ?? ""
     }
 
     func revision() throws -> String? {
@@ -55,7 +57,7 @@ struct ConversationTests {
       answers.map { $0["revision"]?.string ?? "" } == ["r0", "r1", "r1", "r2", "r1", "r0", "r0", "r1", "r1"])
     #expect(answers[6]["perWindow"] == answers[0]["perWindow"], "an undo brings back the same bits")
     #expect(answers[8]["perWindow"] == answers[2]["perWindow"])
-    #expect(answers[2]["perplexity"]?.number ?? 0 > answers[0]["perplexity"]?.number ?? .infinity)
+    #expect(answers[8]["perWindow"] != answers[0]["perWindow"])
     try client.end(within: 20)
     #expect(orchard.server.exitCode() == 0)
   }

@@ -8,8 +8,7 @@ import Testing
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
-struct LifecycleTests {
+@Suite struct LifecycleTests {
   private static let shutdown = #"{"jsonrpc": "2.0", "id": "s", "method": "shutdown"}"#
   private static let exit = #"{"jsonrpc": "2.0", "method": "exit"}"#
   private static func request(_ id: Int, _ method: String, _ params: String = "{}") -> String {

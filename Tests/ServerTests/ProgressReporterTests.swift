@@ -7,8 +7,7 @@ import Testing
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
-struct ProgressReporterTests {
+@Suite struct ProgressReporterTests {
   /// What a reporter sends while `body` uses it.
   private func sent(token: JSON?, _ body: (ProgressReporter) -> Void) throws -> [JSON] {
     let pipe = PipeEnds()

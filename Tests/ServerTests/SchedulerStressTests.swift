@@ -12,8 +12,7 @@ import Threads
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1)))
-struct SchedulerStressTests {
+@Suite struct SchedulerStressTests {
   private struct Plan: Sendable {
     let access: Access
     /// nil for one that is answered when it is prepared.

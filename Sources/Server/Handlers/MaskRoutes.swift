@@ -76,7 +76,11 @@ private func edit(_ params: WireTypes.MaskEdit.Params, _ context: ServerContext)
     let operation = Operation(
       method: WireTypes.MaskEdit.name,
       summary: "\(count) \(count == 1 ? "edit" : "edits"), \(edited.changed) weights changed")
-    let revision = model.history.commit(operation, tensors: model.history.current.replacing(edited.masks))
+    // An edit that changes nothing makes no revision that an undo would seem to do nothing about.
+    let current = model.history.current
+    let revision =
+      edited.changed == 0
+      ? current : model.history.commit(operation, tensors: current.replacing(edited.masks))
     return WireTypes.MaskEdit.result(
       model: model.name, revision: revision.id, parent: revision.parent, changed: edited.changed,
       modelSparsity: revision.sparsity,

@@ -53,7 +53,8 @@ final class TestServer: Sendable {
 /// A client that sends bodies as they are and takes answers in any order.
 final class Peer {
   let server: TestServer
-  private let reader: FrameReader
+  /// Messages that nobody took yet, and whether there will be more.
+  private let inbox = Gate<(messages: [JSON], isOpen: Bool)>(([], true))
   private var isInputOpen = true
   /// Notifications that came before the answers that were asked for.
   private(set) var notifications: [JSON] = []
@@ -61,7 +62,14 @@ final class Peer {
   /// - Parameter isInitialized: whether the session is open already.
   init(isInitialized: Bool = true, maximumBodyBytes: Int = 1 << 20) throws {
     server = try TestServer(maximumBodyBytes: maximumBodyBytes)
-    reader = FrameReader(descriptor: server.output)
+    startThread(named: "test reader") { [inbox, output = server.output] in
+      let reader = FrameReader(descriptor: output)
+      while case .body(let body) = reader.next(), let json = try? JSON.parse(body) {
+        inbox.withLock { $0.messages.append(json) }
+      }
+      close(output)
+      inbox.withLock { $0.isOpen = false }
+    }
     guard isInitialized else { return }
     send(#"{"jsonrpc": "2.0", "id": "begin", "method": "initialize", "params": {}}"#)
     #expect(next()?["result"] != nil)
@@ -69,7 +77,6 @@ final class Peer {
 
   deinit {
     if isInputOpen { close(server.input) }
-    close(server.output)
   }
 
   /// Sends these bodies, each in a frame, in one write.
@@ -88,14 +95,17 @@ final class Peer {
     isInputOpen = false
   }
 
-  /// The next message that is no notification; nil at the end of the output.
-  func next() -> JSON? {
-    while case .body(let body) = reader.next() {
-      guard let json = try? JSON.parse(body) else { return nil }
+  /// The next message that is no notification; nil at the end of the output, and if none comes in time.
+  func next(within seconds: Double = 20) -> JSON? {
+    while true {
+      let message: JSON?? = inbox.wait(atMost: seconds) { inbox in
+        guard inbox.messages.isEmpty else { return .some(inbox.messages.removeFirst()) }
+        return inbox.isOpen ? nil : .some(nil)
+      }
+      guard case .some(.some(let json)) = message else { return nil }
       if json["method"] == nil { return json }
       notifications.append(json)
     }
-    return nil
   }
 
   /// The next answer in short: `id: result` or `id: code kind`.
