@@ -44,7 +44,7 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
     ("header of 2^63-1", safetensors("{}", length: UInt64(Int64.max)), .headerTooLarge(bytes: UInt64(Int64.max))),
     ("header of 2^32", safetensors("{}", length: 1 << 32), .headerTooLarge(bytes: 1 << 32)),
     ("header past the end", safetensors("{}", length: 3), .headerPastEnd(headerBytes: 3, fileBytes: 10)),
-    ("no header", safetensors(""), .headerNotJSON(reason: "the header is empty")),
+    ("no header", safetensors(""), .headerNotJSON(reason: "The header is empty.")),
     ("array", safetensors("[]"), .headerStart(UInt8(ascii: "["))),
     ("leading space", safetensors(" {}"), .headerStart(UInt8(ascii: " "))),
     ("metadata is no object", safetensors(#"{"__metadata__":[]}"#), .metadata(key: nil, found: "an array")),
@@ -59,7 +59,7 @@ private func fault(_ file: [UInt8]) throws -> SafetensorsFault? {
     ),
     (
       "shape of floats", safetensors(#"{"a":\#(entry("[1.0]", 0, 4))}"#, data: 4),
-      .entry(tensor: "a", field: "shape", expected: "an array of integers")
+      .entry(tensor: "a", field: "shape", expected: "an array of at most 16 integers")
     ),
     (
       "three offsets", safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}"#, data: 4),

@@ -576,7 +576,8 @@ def test_requests_may_be_sent_in_one_go(daemon):
         assert "error" not in message, message
         found[message["id"]] = message["result"]
     first, again = found[wanted[2]], found[wanted[-1]]
-    assert (first["revision"], first["perplexity"]) == (again["revision"], again["perplexity"]) == ("r0", first["perplexity"])
+    assert first["revision"] == again["revision"] == "r0"
+    assert first["perplexity"] == again["perplexity"]
 
 
 def test_the_same_session_gives_the_same_bits(start):

@@ -26,7 +26,8 @@ NEVER_SENT = {
 
 
 def announced():
-    return next(step for step in tour_steps() if step.method == "initialize").answer["result"]["capabilities"]["methods"]
+    first = next(step for step in tour_steps() if step.method == "initialize")
+    return first.answer["result"]["capabilities"]["methods"]
 
 
 def test_methods_documents_and_schemas_are_the_same():
@@ -162,7 +163,10 @@ def test_codes_are_those_of_the_sources():
 # Links
 
 
-@pytest.mark.parametrize("path", sorted(PROTOCOL.rglob("*.md")) + [ROOT / "editors" / "README.md"], ids=lambda p: p.name)
+PAGES = [*sorted(PROTOCOL.rglob("*.md")), ROOT / "editors" / "README.md"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_lead_somewhere(path):
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", text):

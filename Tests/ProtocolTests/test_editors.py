@@ -22,7 +22,8 @@ def run(command, folder):
 def tried(program, version):
     """Skips the test unless the version that the document names is installed."""
     found = shutil.which(program) and subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-    return pytest.mark.skipif(not found or f" {version}." not in found.replace("v", " "), reason=f"no {program} {version}")
+    is_there = found and f" {version}." in found.replace("v", " ")
+    return pytest.mark.skipif(not is_there, reason=f"no {program} {version}")
 
 
 @tried("nvim", "0.7")

@@ -102,6 +102,7 @@ def steps():
         Step("mask/apply", {"model": "sapling", "scores": "s2", "pattern": "2:4", "modules": ["*.up_proj.*"]}),
         Step("revision/checkout", {"model": "sapling", "target": "main"}),
         Step("revision/checkout", {"model": "sapling", "revision": "r0"}),
+        Step("mask/edit", {"model": "sapling", "edits": [{"op": "restore", "tensor": UP}]}),
         Step("mask/load", {"model": "sapling", "path": "masks.safetensors"}),
         Step("prune/run", {"model": "sapling", "plugin": "wanda", "dataset": "calibration", "sparsity": 0.5}),
         Step(
@@ -121,7 +122,7 @@ def steps():
         ),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
         Step("job/list", pause=0.2),
-        Step("job/cancel", {"job": "j54"}),
+        Step("job/cancel", {"job": "j55"}),
         Step("plugin/unload", {"plugin": "magnitude"}),
         Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
         Step("server/status", pause=0.05),
