@@ -75,6 +75,7 @@ private struct Source {
   /// Waits until there is something to read. False if the way back is closed: poll(2) says so without being asked,
   /// whereas a write would tell only when there is something to write.
   private func isOpen() -> Bool {
+    guard descriptor >= 0 else { return true }  // poll would wait for it, read says what is wrong
     var waits = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
     if let wayBack { waits.append(pollfd(fd: wayBack, events: 0, revents: 0)) }
     while poll(&waits, nfds_t(waits.count), -1) < 0, errno == EINTR {}

@@ -16,8 +16,6 @@ final class Scheduler: Sendable {
     case preparing
     case ready(Lane, @Sendable (Monitor) throws -> JSON)
     case working
-    /// Done; its answer is on its way, and those that wait for it wait until that is out.
-    case answering
   }
 
   private struct Entry {
@@ -27,17 +25,16 @@ final class Scheduler: Sendable {
     var isPrepared: Bool {
       switch stage {
       case .waiting, .preparing: false
-      case .ready, .working, .answering: true
+      case .ready, .working: true
       }
     }
 
-    var isAnswering: Bool {
-      if case .answering = stage { true } else { false }
-    }
+    /// An entry outlives its answer by a moment, which nobody should see.
+    var isUnanswered: Bool { !job.responder.hasAnswered }
   }
 
   private struct State {
-    /// Unanswered jobs, oldest first.
+    /// Jobs that others may have to wait for, oldest first.
     var entries: [Entry] = []
     var numbered = 0
     var stopped = false
@@ -125,10 +122,6 @@ final class Scheduler: Sendable {
   /// Answers a job and lets those go on that waited for it. Answering comes first: a client that has its answer may
   /// count on its effects, and one whose next request overtakes nothing loses nothing.
   private func finish(_ job: Job, _ result: Result<JSON, any Error>) {
-    gate.withLock { state in
-      guard let index = state.entries.firstIndex(where: { $0.job === job }) else { return }
-      state.entries[index].stage = .answering
-    }
     job.answer(result)
     gate.withLock { state in state.entries.removeAll { $0.job === job } }
   }
@@ -140,11 +133,11 @@ final class Scheduler: Sendable {
   @discardableResult
   private func cancel(where isMeant: (Job) -> Bool) -> Int {
     let (found, idle) = gate.withLock { state in
-      let meant = state.entries.filter { isMeant($0.job) && !$0.isAnswering }
+      let meant = state.entries.filter { isMeant($0.job) && $0.isUnanswered }
       let idle = meant.filter { entry in
         switch entry.stage {
         case .waiting, .ready: true
-        case .preparing, .working, .answering: false
+        case .preparing, .working: false
         }
       }
       for entry in meant { entry.job.cancellation.cancel() }
@@ -176,10 +169,10 @@ final class Scheduler: Sendable {
   /// The unanswered jobs, oldest first, and whether each is being worked on.
   var jobs: [(job: Job, isRunning: Bool)] {
     gate.withLock { state in
-      state.entries.filter { !$0.isAnswering }.map { entry in
+      state.entries.filter(\.isUnanswered).map { entry in
         switch entry.stage {
         case .waiting, .ready: (entry.job, false)
-        case .preparing, .working, .answering: (entry.job, true)
+        case .preparing, .working: (entry.job, true)
         }
       }
     }

@@ -238,6 +238,27 @@ struct FrameReaderTests {
     #expect(reader.next() == .end)
   }
 
+  /// The input is open and silent, or holds a frame; the way back is closed before anybody reads.
+  @Test(arguments: [false, true])
+  func aClosedWayBackEndsTheInput(hasFrame: Bool) {
+    let input = Pipe(), output = Pipe()
+    if hasFrame { writeAll(frame("{}"), to: input.writing) }
+    close(output.reading)
+    let reader = FrameReader(descriptor: input.reading, wayBack: output.writing)
+    #expect(reader.next() == .end)
+    for descriptor in [input.reading, input.writing, output.writing] { close(descriptor) }
+  }
+
+  @Test func anOpenWayBackChangesNothing() {
+    let input = Pipe(), output = Pipe()
+    writeAll(frame("{}"), to: input.writing)
+    close(input.writing)
+    let reader = FrameReader(descriptor: input.reading, wayBack: output.writing)
+    #expect(reader.next() == .body(Array("{}".utf8)))
+    #expect(reader.next() == .end)
+    for descriptor in [input.reading, output.reading, output.writing] { close(descriptor) }
+  }
+
   @Test func framesAreExactlyLengthBlankLineBody() {
     #expect(Frame.encode(Array("{}".utf8)) == Array("Content-Length: 2\r\n\r\n{}".utf8))
     #expect(Frame.encode([]) == Array("Content-Length: 0\r\n\r\n".utf8))

@@ -17,8 +17,7 @@
 /* The instruction set that the kernels run on: "avx512", "avx2" or "baseline". */
 const char *ck_instruction_set(void);
 /* The core type that OpenBLAS should be told to use here, or NULL where its own choice is good: its AVX-512 kernels
- * where 512-bit instructions run at full width (older versions take AVX2 kernels on newer processors), its AVX2 kernels
- * on Zen 4, where they are a few percent faster. */
+ * wherever there are such instructions, for older versions take AVX2 kernels on processors newer than themselves. */
 const char *ck_openblas_core(void);
 
 /* ---- convert.c: storage to fp32; `n` elements, a multiple of 32 for the block-quantised types ------------------ */
