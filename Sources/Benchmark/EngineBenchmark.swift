@@ -41,10 +41,10 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
   var checkpoint: Checkpoint?
   let loading = try seconds { checkpoint = try Checkpoint.open(path: options.modelPath()) }
   guard let checkpoint else { return Figures(title: "Engine", figures: []) }
-  let model = try makeTransformer(configuration: checkpoint.configuration)
-  try checkTensors(of: checkpoint, fit: model)
+  let loaded = try loadTransformer(checkpoint)
+  let model = loaded.transformer
   let weights = History(
-    tensors: checkpoint.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) },
+    tensors: loaded.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) },
     operation: Operation(method: "model/load", summary: "benchmark")
   ).current
 
@@ -58,7 +58,7 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
   let hidden = FloatBuffer(count: batch.tokens * model.shape.hiddenSize)
   let cancellation = Cancellation()
   func forward() throws {
-    pass.embed(tokens, into: hidden.pointer, weights: weights)
+    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: weights)
     for layer in 0..<model.shape.layers {
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: weights, cancellation: cancellation, observer: nil)

@@ -23,7 +23,7 @@ package struct Calibration: Sendable {
   package let reusedLayers: Int
 
   /// The moments of the inputs of a tensor; nil if the model has no such linear map.
-  func moments(of tensor: PrunableTensor, model: any Transformer) -> Moments? {
+  func moments(of tensor: PrunableTensor, model: Transformer) -> Moments? {
     model.linearInputs(layer: tensor.layer).firstIndex { $0.tensors.contains(tensor.name) }
       .map { layers[tensor.layer][$0] }
   }
@@ -49,7 +49,7 @@ package func calibrate(
   let observers = (0...lastLayer).map { MomentsObserver(model.linearInputs(layer: $0), compute: compute) }
   for (index, sequences) in batches.enumerated() {
     let batch = Batch(sequences: sequences.count, length: dataset.sequenceLength)
-    pass.embed(dataset.tokens(ofSequences: sequences), into: hidden.pointer, weights: state.revision)
+    pass.embed(dataset.tokens(ofSequences: sequences), into: hidden.pointer, batch: batch, weights: state.revision)
     for layer in 0...lastLayer {
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation,
@@ -68,7 +68,7 @@ package func calibrate(
 private func calibrationKeys(_ state: ModelState, dataset: Dataset, lastLayer: Int) -> [CalibrationKey] {
   let model = state.transformer
   func keys(_ names: [String]) -> [TensorKey] { names.compactMap { state.revision.tensors[$0].map(TensorKey.init) } }
-  var chain = keys([model.embeddingTensor])
+  var chain = keys(model.embeddingTensors)
   return (0...lastLayer).map { layer in
     chain += keys(model.tensors(layer: layer))
     return CalibrationKey(dataset: dataset.digest, tensors: chain)

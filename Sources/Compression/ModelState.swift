@@ -16,10 +16,10 @@ package struct PrunableTensor: Sendable {
 
 /// A model and a revision of it.
 package struct ModelState: Sendable {
-  package let transformer: any Transformer
+  package let transformer: Transformer
   package let revision: Revision
 
-  package init(transformer: any Transformer, revision: Revision) {
+  package init(transformer: Transformer, revision: Revision) {
     self.transformer = transformer
     self.revision = revision
   }

@@ -54,7 +54,7 @@ package func evaluatePerplexity(
       let start = number / perSequence * dataset.sequenceLength + number % perSequence * window
       return dataset.tokens[start..<start + window]
     }
-    pass.embed(tokens, into: hidden.pointer, weights: state.revision)
+    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: state.revision)
     for layer in 0..<model.shape.layers {
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation,

@@ -66,7 +66,8 @@ package func pruneSequentially(
   for sequences in batches {
     pass.embed(
       dataset.tokens(ofSequences: sequences),
-      into: hidden.pointer + sequences.lowerBound * dataset.sequenceLength * channels, weights: state.revision)
+      into: hidden.pointer + sequences.lowerBound * dataset.sequenceLength * channels,
+      batch: Batch(sequences: sequences.count, length: dataset.sequenceLength), weights: state.revision)
   }
   func run(layer: Int, on buffer: FloatBuffer, weights: any WeightSource, observer: MomentsObserver?) throws {
     for sequences in batches {

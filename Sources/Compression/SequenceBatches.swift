@@ -8,7 +8,7 @@ private let batchTokens = 2048
 private let batchBytes = 512 << 20
 
 /// Ranges of sequences, in order, the same for the same sizes.
-func sequenceBatches(sequences: Int, length: Int, model: any Transformer) -> [Range<Int>] {
+func sequenceBatches(sequences: Int, length: Int, model: Transformer) -> [Range<Int>] {
   let tokens = min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
   let size = max(1, tokens / length)
   return stride(from: 0, to: sequences, by: size).map { $0..<min(sequences, $0 + size) }

@@ -53,6 +53,11 @@ package struct JSONFields: Sendable {
       given: members[stranger], suggestion: nearest(to: stranger, among: allowed))
   }
 
+  /// The first member, other than null, that nobody asked for and that `isAllowed` does not know either.
+  package func stranger(besides isAllowed: (String) -> Bool) -> String? {
+    members.keys.first { has($0) && !known.contains($0) && !isAllowed($0) }
+  }
+
   /// The value of member `key` if it is there and not null.
   package mutating func optionalValue(_ key: String) -> JSON? {
     if !known.contains(key) { known.append(key) }

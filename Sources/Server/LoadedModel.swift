@@ -14,7 +14,7 @@ final class LoadedModel: Sendable {
   let name: String
   let source: String
   let checkpoint: Checkpoint
-  let transformer: any Transformer
+  let transformer: Transformer
   let history: History
 
   /// Opens and checks the checkpoint; its weights stay on disk, mapped.
@@ -23,9 +23,9 @@ final class LoadedModel: Sendable {
     self.name = name
     self.source = source
     checkpoint = try Checkpoint.open(path: try resolveModelSource(source))
-    transformer = try makeTransformer(configuration: checkpoint.configuration)
-    try checkTensors(of: checkpoint, fit: transformer)
-    let tensors = checkpoint.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) }
+    let loaded = try loadTransformer(checkpoint)
+    transformer = loaded.transformer
+    let tensors = loaded.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) }
     history = History(
       tensors: tensors, operation: Operation(method: ModelLoad.name, summary: "loaded from \(source)"))
   }

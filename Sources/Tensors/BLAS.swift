@@ -80,20 +80,16 @@ package struct BLAS: Sendable {
     configuration = text("openblas_get_config")
   }
 
-  /// C[m, n] = A[m, k] · B[n, k]ᵀ + beta * C, all row-major; `ld` are floats from row to row.
-  func multiplyByTransposed(
-    m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
-    beta: Float = 0, _ c: UnsafeMutablePointer<Float>, ldc: Int
-  ) {
-    // CblasRowMajor 101, CblasNoTrans 111, CblasTrans 112
-    sgemm(101, 111, 112, Int32(m), Int32(n), Int32(k), 1, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
-  }
-
-  /// C[m, n] = A[m, k] · B[k, n], all row-major.
-  func multiply(
-    m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ b: UnsafePointer<Float>, ldb: Int,
+  /// C[m, n] = op(A)[m, k] · op(B)[k, n] + beta * C, all row-major; op transposes if asked, and `ld` are floats from
+  /// row to row as stored.
+  func product(
+    m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposingA: Bool = false,
+    _ b: UnsafePointer<Float>, ldb: Int, transposingB: Bool = false, beta: Float = 0,
     _ c: UnsafeMutablePointer<Float>, ldc: Int
   ) {
-    sgemm(101, 111, 111, Int32(m), Int32(n), Int32(k), 1, a, Int32(lda), b, Int32(ldb), 0, c, Int32(ldc))
+    // CblasRowMajor 101, CblasNoTrans 111, CblasTrans 112
+    sgemm(
+      101, transposingA ? 112 : 111, transposingB ? 112 : 111, Int32(m), Int32(n), Int32(k), 1, a, Int32(lda), b,
+      Int32(ldb), beta, c, Int32(ldc))
   }
 }

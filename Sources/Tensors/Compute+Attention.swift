@@ -1,4 +1,5 @@
-// Causal self-attention over whole sequences, a block of queries at a time.
+// Causal self-attention, a block of queries at a time: forward, over whole sequences or over cached keys and values.
+// Its gradients are in Compute+AttentionBackward.swift.
 
 import CKernels
 
@@ -16,46 +17,124 @@ package struct AttentionShape: Sendable, Equatable {
     self.kvHeads = kvHeads
     self.headSize = headSize
   }
+
+  package var queryWidth: Int { heads * headSize }
+  package var kvWidth: Int { kvHeads * headSize }
+}
+
+/// An attention's arithmetic besides its sizes.
+package struct AttentionForm: Sendable, Equatable {
+  package let shape: AttentionShape
+  /// What scores are multiplied with before the softmax; 1 / sqrt(D) as a rule.
+  package let scale: Float
+  /// A position sees itself and the `window - 1` before it; 0 for all before it. (Beltagy et al. 2020)
+  package let window: Int
+
+  package init(shape: AttentionShape, scale: Float? = nil, window: Int = 0) {
+    self.shape = shape
+    self.scale = scale ?? 1 / Float(shape.headSize).squareRoot()
+    self.window = window
+  }
+
+  /// The first key that the query at `position` sees.
+  func firstKey(ofQueryAt position: Int) -> Int { window > 0 ? max(0, position - window + 1) : 0 }
+}
+
+/// Consecutive queries of one sequence, and the keys and values of that sequence from position 0 on.
+package struct AttentionSpan {
+  let out: MutableMatrixRows
+  let queries, keys, values: MatrixRows
+  let rows: Int
+  let first: Int
+
+  /// - Parameters:
+  ///   - out, queries: `[rows, H * D]`.
+  ///   - keys, values: `[first + rows, KV * D]`.
+  ///   - first: position of the first query.
+  package init(
+    _ out: MutableMatrixRows, queries: MatrixRows, keys: MatrixRows, values: MatrixRows, rows: Int, first: Int = 0
+  ) {
+    self.out = out
+    self.queries = queries
+    self.keys = keys
+    self.values = values
+    self.rows = rows
+    self.first = first
+  }
 }
 
 extension Compute {
   /// Queries that one piece of work handles: its scores stay in the processor's second-level cache.
-  private static let queryBlock = 128
+  static let queryBlock = 128
 
-  /// Floats of scratch that `attentionForward` needs for sequences of `length` tokens.
-  package func attentionScratch(length: Int) -> Int { pool.threads * Self.queryBlock * length }
+  /// Floats of scratch that `attentionForward` needs for spans whose keys number at most `keys`.
+  package func attentionScratch(keys: Int) -> Int { pool.threads * Self.queryBlock * keys }
 
-  /// out[s, t, h, :] = softmax(q·kᵀ / sqrt(D), over positions 0...t of sequence s) · v. (Vaswani et al. 2017, eq. 1)
-  ///
-  /// - Parameters:
-  ///   - out, q: `[sequences * length, H * D]`; k, v: `[sequences * length, KV * D]`.
-  ///   - scratch: `attentionScratch(length:)` floats.
-  /// - Throws: `Cancelled`; `out` is then partly written.
+  /// out[t, h, :] = softmax(scale * q·kᵀ over the positions that t sees) · v, for every span.
+  /// (Vaswani et al. 2017, eq. 1)
+  /// - Parameter scratch: `attentionScratch(keys:)` floats.
+  /// - Throws: `Cancelled`; the outputs are then partly written.
   package func attentionForward(
-    _ out: UnsafeMutablePointer<Float>, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>,
-    _ v: UnsafePointer<Float>, shape: AttentionShape, sequences: Int, length: Int, scratch: FloatBuffer,
-    cancellation: Cancellation
+    _ spans: [AttentionSpan], form: AttentionForm, scratch: FloatBuffer, cancellation: Cancellation
   ) throws(Cancelled) {
-    let D = shape.headSize, group = shape.heads / shape.kvHeads
-    let queryStride = shape.heads * D, kvStride = shape.kvHeads * D
-    let blocks = (length + Self.queryBlock - 1) / Self.queryBlock
-    let scale = 1 / Float(D).squareRoot()
-    pool.parallelFor(sequences * shape.heads * blocks, cancellation: cancellation) { piece, worker in
-      let (sequenceHead, block) = piece.quotientAndRemainder(dividingBy: blocks)
-      let (sequence, head) = sequenceHead.quotientAndRemainder(dividingBy: shape.heads)
-      let first = block * Self.queryBlock
-      let rows = min(Self.queryBlock, length - first), seen = first + rows
-      let token = sequence * length
-      let queries = q + (token + first) * queryStride + head * D
-      let keys = k + token * kvStride + head / group * D, values = v + token * kvStride + head / group * D
-      let scores = scratch.pointer + worker * Self.queryBlock * length  // [rows, seen]
-      blas.multiplyByTransposed(
-        m: rows, n: seen, k: D, queries, lda: queryStride, keys, ldb: kvStride, scores, ldc: seen)
-      ck_causal_softmax_forward(scores, rows, seen, first, seen, scale)
-      blas.multiply(
-        m: rows, n: D, k: seen, scores, lda: seen, values, ldb: kvStride,
-        out + (token + first) * queryStride + head * D, ldc: queryStride)
+    let keys = spans.reduce(0) { max($0, $1.first + $1.rows) }
+    let pieces = AttentionPieces(rows: spans.map(\.rows), heads: form.shape.heads)
+    pool.parallelFor(pieces.count, cancellation: cancellation) { index, worker in
+      let (number, head, start) = pieces[index]
+      let scores = scratch.pointer + worker * Self.queryBlock * keys
+      attend(spans[number], form, head: head, start: start, scores: scores)
     }
     try cancellation.check()
+  }
+
+  /// One head of a block of queries from row `start` of the span on.
+  private func attend(
+    _ span: AttentionSpan, _ form: AttentionForm, head: Int, start: Int, scores: UnsafeMutablePointer<Float>
+  ) {
+    let D = form.shape.headSize, kvHead = head / (form.shape.heads / form.shape.kvHeads)
+    let rows = min(Self.queryBlock, span.rows - start), position = span.first + start
+    let firstKey = form.firstKey(ofQueryAt: position), seen = position + rows - firstKey
+    let queries = span.queries.pointer + start * span.queries.stride + head * D
+    let keys = span.keys.pointer + firstKey * span.keys.stride + kvHead * D
+    let values = span.values.pointer + firstKey * span.values.stride + kvHead * D
+    let out = span.out.pointer + start * span.out.stride + head * D
+    if rows == 1 {
+      ck_dot_rows_f32(scores, seen, keys, span.keys.stride, seen, D, queries, D, 1)
+    } else {
+      blas.product(
+        m: rows, n: seen, k: D, queries, lda: span.queries.stride, keys, ldb: span.keys.stride, transposingB: true,
+        scores, ldc: seen)
+    }
+    ck_causal_softmax_forward(scores, rows, seen, position - firstKey, form.window, seen, form.scale)
+    if rows == 1 {
+      ck_weighted_rows(out, scores, values, span.values.stride, seen, D)
+    } else {
+      blas.product(
+        m: rows, n: D, k: seen, scores, lda: seen, values, ldb: span.values.stride, out, ldc: span.out.stride)
+    }
+  }
+}
+
+/// The pieces of an attention's work: every block of queries of every head of every span.
+struct AttentionPieces {
+  private let heads: Int
+  private let blocks: [Int]
+  let count: Int
+
+  init(rows: [Int], heads: Int) {
+    self.heads = heads
+    blocks = rows.map { ($0 + Compute.queryBlock - 1) / Compute.queryBlock }
+    count = blocks.reduce(0, +) * heads
+  }
+
+  /// The span, the head, and the first row of the span that piece `index` is about.
+  subscript(index: Int) -> (span: Int, head: Int, start: Int) {
+    var piece = index, span = 0
+    while piece >= blocks[span] * heads {
+      piece -= blocks[span] * heads
+      span += 1
+    }
+    let (head, block) = piece.quotientAndRemainder(dividingBy: blocks[span])
+    return (span, head, block * Compute.queryBlock)
   }
 }

@@ -37,8 +37,8 @@ extension Compute {
         pool.parallelFor((N + height - 1) / height, cancellation: cancellation) { piece, worker in
           let first = piece * height, last = min(N, first + height)
           let slab = logits.pointer + worker * height * width  // [rows, n]
-          blas.multiplyByTransposed(
-            m: last - first, n: n, k: C, hidden + first * C, lda: C, weights, ldb: C, slab, ldc: n)
+          blas.product(
+            m: last - first, n: n, k: C, hidden + first * C, lda: C, weights, ldb: C, transposingB: true, slab, ldc: n)
           for row in first..<last {
             let rowLogits = slab + (row - first) * n
             ck_logsumexp_update(&maxima.pointer[row], &sums[row], rowLogits, n)

@@ -14,8 +14,8 @@ extension Compute {
       pool.parallelFor(pieces) { piece, _ in
         let first = piece * rows, count = min(size, first + rows) - first
         guard count > 0 else { return }
-        blas.multiplyByTransposed(
-          m: count, n: size, k: size, a.pointer + first * size, lda: size, b.pointer, ldb: size,
+        blas.product(
+          m: count, n: size, k: size, a.pointer + first * size, lda: size, b.pointer, ldb: size, transposingB: true,
           c.pointer + first * size, ldc: size)
       }
     } operations: {

@@ -1,39 +1,108 @@
-// Operations on the rows of activations, shared out among the threads.
+// Operations on the elements and rows of activations, shared out among the threads: activations, residuals, embeddings,
+// column statistics.
 
 import CKernels
-import Glibc
+
+/// The function between the two halves of a feed-forward network.
+package enum Activation: String, Sendable, CaseIterable {
+  /// x * sigmoid(x) (Elfwing et al. 2017)
+  case silu
+  /// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) (Hendrycks & Gimpel 2016)
+  case geluTanh
+  /// x * Phi(x), with the error function (the same)
+  case gelu
+  case relu
+
+  var kernel: ck_activation {
+    switch self {
+    case .silu: CK_SILU
+    case .geluTanh: CK_GELU_TANH
+    case .gelu: CK_GELU_ERF
+    case .relu: CK_RELU
+    }
+  }
+}
 
 extension Compute {
-  /// out[n, :] = x[n, :] * weight / rms(x[n, :]). `out` may be `x`. See `ck_rmsnorm_forward`.
-  package func rmsNormForward(
-    _ out: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>,
-    rows N: Int, channels C: Int, epsilon: Float
+  /// Elements of one piece of elementwise work.
+  private static let elements = 1 << 14
+
+  /// out = activation(gate) * up, or activation(up) if there is no gate; `count` elements. `out` may be an input.
+  package func activationForward(
+    _ out: UnsafeMutablePointer<Float>, gate: UnsafePointer<Float>?, up: UnsafePointer<Float>, count: Int,
+    _ activation: Activation
   ) {
-    pool.parallelRanges(N, grain: 32) { range, _ in
-      let start = range.lowerBound * C
-      ck_rmsnorm_forward(out + start, x + start, weight, range.count, C, epsilon)
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      let first = range.lowerBound
+      if let gate {
+        ck_gated_forward(activation.kernel, out + first, gate + first, up + first, range.count)
+      } else {
+        ck_activation_forward(activation.kernel, out + first, up + first, range.count)
+      }
     }
   }
 
-  /// gate = silu(gate) * up, `count` elements in place.
-  package func swiGLUForward(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
-    pool.parallelRanges(count, grain: 1 << 14) { range, _ in
-      ck_swiglu_forward(gate + range.lowerBound, up + range.lowerBound, range.count)
+  /// The gradients of `activationForward`. `dgate` and `dup` may be the places of `gate` and `up`.
+  package func activationBackward(
+    dgate: UnsafeMutablePointer<Float>?, dup: UnsafeMutablePointer<Float>, _ dout: UnsafePointer<Float>,
+    gate: UnsafePointer<Float>?, up: UnsafePointer<Float>, count: Int, _ activation: Activation
+  ) {
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      let first = range.lowerBound
+      if let gate, let dgate {
+        ck_gated_backward(
+          activation.kernel, dgate + first, dup + first, dout + first, gate + first, up + first, range.count)
+      } else {
+        ck_activation_backward(activation.kernel, dup + first, dout + first, up + first, range.count)
+      }
     }
   }
 
-  /// Rotates the heads of `x` (`[sequences * length, heads * D]`) by their positions in their sequence. In place.
-  package func ropeForward(
-    _ x: UnsafeMutablePointer<Float>, table: RotaryTable, sequences: Int, length: Int, heads: Int
+  /// y += x, `count` elements.
+  package func add(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, count: Int) {
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      ck_add(y + range.lowerBound, x + range.lowerBound, range.count)
+    }
+  }
+
+  /// x *= factor, `count` elements.
+  package func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float, count: Int) {
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      ck_scale(x + range.lowerBound, factor, range.count)
+    }
+  }
+
+  /// y = x, `count` elements; does nothing if they are the same.
+  package func copy(_ y: UnsafeMutablePointer<Float>, from x: UnsafePointer<Float>, count: Int) {
+    guard UnsafePointer(y) != x else { return }
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      (y + range.lowerBound).update(from: x + range.lowerBound, count: range.count)
+    }
+  }
+
+  /// out[n, :] = scale * table[ids[n] + offset, :]. Ids are checked by the caller.
+  package func embeddingForward(
+    _ out: UnsafeMutablePointer<Float>, table: MaskedTensor, ids: [Int32], offset: Int = 0, scale: Float = 1
   ) {
-    let D = table.headSize, half = D / 2
-    let grain = 64, blocks = (length + grain - 1) / grain
-    pool.parallelFor(sequences * blocks) { piece, _ in
-      let (sequence, block) = piece.quotientAndRemainder(dividingBy: blocks)
-      let first = block * grain
-      ck_rope_forward(
-        x + (sequence * length + first) * heads * D, table.cosines.pointer + first * half,
-        table.sines.pointer + first * half, min(grain, length - first), heads, D, heads * D)
+    let C = table.columns
+    pool.parallelRanges(ids.count, grain: 64) { range, _ in
+      for n in range {
+        table.readRow(Int(ids[n]) + offset, into: out + n * C)
+        if scale != 1 { ck_scale(out + n * C, scale, C) }
+      }
+    }
+  }
+
+  /// dtable[ids[n] + offset, :] += scale * dout[n, :], rows in order of n whatever the threads.
+  package func embeddingBackward(
+    _ dtable: UnsafeMutablePointer<Float>, channels C: Int, _ dout: UnsafePointer<Float>, ids: [Int32],
+    offset: Int = 0, scale: Float = 1
+  ) {
+    pool.parallelRanges(C, grain: 64) { range, _ in
+      for (n, id) in ids.enumerated() {
+        ck_axpy(
+          dtable + (Int(id) + offset) * C + range.lowerBound, scale, dout + n * C + range.lowerBound, range.count)
+      }
     }
   }
 
@@ -46,31 +115,6 @@ extension Compute {
     pool.parallelRanges(C, grain: 64) { range, _ in
       ck_moments_accumulate(
         sum, sumOfSquares, sumOfMagnitudes, x, N, C, range.lowerBound, range.upperBound)
-    }
-  }
-}
-
-/// Cosines and sines of the rotary embedding: `[length, D / 2]`, angle t * base^(-2i / D). (Su et al. 2021, eq. 15)
-package struct RotaryTable: Sendable {
-  package let headSize: Int
-  package let length: Int
-  let cosines: FloatBuffer
-  let sines: FloatBuffer
-
-  /// Angles are computed in fp32, as the reference implementation does, so that long positions agree with it.
-  package init(length: Int, headSize: Int, base: Double) {
-    self.headSize = headSize
-    self.length = length
-    let half = headSize / 2
-    cosines = FloatBuffer(count: length * half)
-    sines = FloatBuffer(count: length * half)
-    for i in 0..<half {
-      let frequency = 1 / Float(pow(base, Double(2 * i) / Double(headSize)))
-      for t in 0..<length {
-        let angle = Float(t) * frequency
-        cosines.pointer[t * half + i] = cosf(angle)
-        sines.pointer[t * half + i] = sinf(angle)
-      }
     }
   }
 }

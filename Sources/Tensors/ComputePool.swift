@@ -12,18 +12,24 @@ package final class ComputePool: Sendable {
   package let threads: Int
   private let turns = Turns()
   private let gate = Gate(LoopState())
+  private let signals = Signals()
 
   /// - Parameter threads: at least 1; by default as many as the processors that this process may use.
   package init(threads: Int = ComputePool.availableProcessors) {
     self.threads = max(1, threads)
     for worker in stride(from: 1, to: self.threads, by: 1) {
       // A thread that the system refuses is missed in speed only: the others take its iterations.
-      let started = startThread(named: "compute-\(worker)") { [gate] in serveLoops(of: gate, as: worker) }
+      let started = startThread(named: "compute-\(worker)") { [gate, signals] in
+        serveLoops(of: gate, signals, as: worker)
+      }
       if started { gate.withLock { $0.workers += 1 } }
     }
   }
 
-  deinit { gate.withLock { $0.stopped = true } }
+  deinit {
+    gate.withLock { $0.stopped = true }
+    signals.generation.wrappingAdd(1, ordering: .releasing)
+  }
 
   /// How many processors the scheduler lets this process use.
   package static var availableProcessors: Int { Int(cs_available_processors()) }
@@ -65,10 +71,13 @@ package final class ComputePool: Sendable {
       state.loop = loop
       state.generation += 1
       state.busy = state.workers
+      signals.busy.store(state.workers, ordering: .relaxed)
     }
+    signals.generation.wrappingAdd(1, ordering: .releasing)
     LoopThread.isCurrent = true
     loop.work(as: 0)
     LoopThread.isCurrent = false
+    signals.spin { $0.busy.load(ordering: .acquiring) == 0 }
     gate.wait { state -> Void? in
       guard state.busy == 0 else { return nil }
       state.loop = nil
@@ -88,11 +97,26 @@ private struct LoopState {
   var stopped = false
 }
 
+/// What threads look at before they go to sleep: loops often follow one another within microseconds, in which waking a
+/// thread up would take longer than its work.
+private final class Signals: Sendable {
+  /// Counts the loops; ahead of `LoopState.generation` never by more than the one being given out.
+  let generation = Atomic<Int>(0)
+  /// Workers still in the loop, as `LoopState.busy`.
+  let busy = Atomic<Int>(0)
+
+  /// Looks again and again for some ten microseconds, or until `isReached`.
+  func spin(until isReached: (Signals) -> Bool) {
+    for _ in 0..<400 where !isReached(self) { cs_relax() }
+  }
+}
+
 /// The life of one worker.
-private func serveLoops(of gate: Gate<LoopState>, as worker: Int) {
+private func serveLoops(of gate: Gate<LoopState>, _ signals: Signals, as worker: Int) {
   LoopThread.isCurrent = true
   var seen = 0
   while true {
+    signals.spin { $0.generation.load(ordering: .acquiring) != seen }
     let next: Loop?? = gate.wait { state in
       if state.stopped { return .some(nil) }
       guard state.generation != seen else { return nil }
@@ -101,6 +125,7 @@ private func serveLoops(of gate: Gate<LoopState>, as worker: Int) {
     }
     guard case .some(.some(let loop)) = next else { return }
     loop.work(as: worker)
+    signals.busy.wrappingSubtract(1, ordering: .releasing)
     gate.withLock { $0.busy -= 1 }
   }
 }

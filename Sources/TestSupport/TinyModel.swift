@@ -8,7 +8,7 @@ package import Workspace
 /// A model with its history. The tiny ones are goldens of TransformersTests; any other path will do as well.
 package struct TestModel: Sendable {
   package let checkpoint: Checkpoint
-  package let transformer: any Transformer
+  package let transformer: Transformer
   package let history: History
 
   /// The names of the tiny models: two layers, a vocabulary of 67, with what PyTorch computes for them beside.
@@ -19,10 +19,10 @@ package struct TestModel: Sendable {
   /// - Throws: `CheckpointError`, `TransformerError`.
   package init(path: String) throws {
     checkpoint = try Checkpoint.open(path: path)
-    transformer = try makeTransformer(configuration: checkpoint.configuration)
-    try checkTensors(of: checkpoint, fit: transformer)
+    let loaded = try loadTransformer(checkpoint)
+    transformer = loaded.transformer
     history = History(
-      tensors: checkpoint.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) },
+      tensors: loaded.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) },
       operation: Operation(method: "model/load", summary: "loaded"))
   }
 

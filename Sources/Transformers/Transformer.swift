@@ -1,7 +1,23 @@
-// What every architecture offers: its sizes, its tensors, and a forward pass layer by layer.
+// A causal language model as arithmetic over named tensors: what every family of decoders is described by, and all in
+// which they differ. Holds no weights: those come from a `WeightSource`, so one value serves every revision.
 
-package import OrderedCollections
 package import Tensors
+
+/// A decoder-only transformer: x = embed(tokens); x = block(x) for every block; logits = head · norm(x).
+package struct Transformer: Sendable, Equatable {
+  package let shape: ModelShape
+  let embedding: Embedding
+  /// What blocks rotate by; `Attention.rotary` is an index into it.
+  let rotaries: [Rotary]
+  let blocks: [Block]
+  let norm: Norm
+  /// The output projection; its weight is the embedding's if they are tied.
+  let head: Linear
+  /// Tensors that some checkpoints carry and no arithmetic reads, by the end of their names.
+  var unused: [String] = []
+  /// Weights, by the end of their names, that checkpoints in Hugging Face layout store as [inputs, outputs].
+  var transposedInHuggingFace: [String] = []
+}
 
 /// The sizes that computations around a model need.
 package struct ModelShape: Sendable, Equatable {
@@ -12,31 +28,71 @@ package struct ModelShape: Sendable, Equatable {
   package let maximumLength: Int
 }
 
-/// One distinct input of linear maps: tensors that read the same activations share one.
-package struct LinearInput: Sendable, Hashable {
-  package let layer: Int
-  /// The place in the layer: `attention`, `attentionOutput`, `mlp`, `mlpDown`.
-  package let site: String
-  /// Names of the weights that are multiplied with it.
-  package let tensors: [String]
-  /// Width of the activations: the columns of those weights.
-  package let columns: Int
+/// hidden[n] = scale * tokens[id] + positions[position + offset]
+struct Embedding: Sendable, Equatable {
+  let tokens: String
+  var scale: Float = 1
+  var positions: Positions?
+
+  /// Learned absolute positions: a table of `rows` vectors, of which position p uses row p + offset.
+  struct Positions: Sendable, Equatable {
+    let tensor: String
+    let rows: Int
+    let offset: Int
+  }
 }
 
-/// A structure of a layer that spans several of its weights.
-package enum StructuralUnit: Sendable, Equatable {
-  /// A query head, from 0.
-  case head(Int)
-  /// A neuron of the MLP, from 0.
-  case neuron(Int)
+/// y = W·x + b with W `[outputs, inputs]`.
+struct Linear: Sendable, Equatable {
+  let weight: String
+  var bias: String?
+  let outputs: Int
+  let inputs: Int
 }
 
-/// Rows or columns of a weight matrix.
-package struct WeightSlice: Sendable, Equatable {
-  package enum Axis: Sendable { case rows, columns }
-  package let tensor: String
-  package let axis: Axis
-  package let range: Range<Int>
+/// A normalisation over the last `channels` channels.
+struct Norm: Sendable, Equatable {
+  let kind: NormKind
+  let epsilon: Float
+  let channels: Int
+  let weight: String
+  var bias: String?
+}
+
+/// x += postNorm(attention(norm(x))); x += postNorm(feedForward(norm(x))). Post norms are in some families only.
+struct Block: Sendable, Equatable {
+  let attentionNorm: Norm
+  let attention: Attention
+  var attentionPostNorm: Norm?
+  let feedForwardNorm: Norm
+  let feedForward: FeedForward
+  var feedForwardPostNorm: Norm?
+}
+
+/// Grouped-query attention with what families add to it.
+struct Attention: Sendable, Equatable {
+  let form: AttentionForm
+  /// Index into `Transformer.rotaries`; nil if positions come with the embedding.
+  var rotary: Int?
+  /// Maps whose outputs, one after the other, are queries, keys and values: three, or one that is all of them.
+  let inputs: [Linear]
+  /// Normalisation of every query and key head before the rotation.
+  var queryNorm: Norm?
+  var keyNorm: Norm?
+  let output: Linear
+
+  /// Width of queries, keys and values together.
+  var width: Int { form.shape.queryWidth + 2 * form.shape.kvWidth }
+}
+
+/// down · (activation(gate · x) * (up · x)), or down · activation(up · x) without a gate.
+struct FeedForward: Sendable, Equatable {
+  var gate: Linear?
+  let up: Linear
+  let down: Linear
+  let activation: Activation
+
+  var neurons: Int { up.outputs }
 }
 
 /// Sequences of one length that go through a model together.
@@ -50,63 +106,9 @@ package struct Batch: Sendable, Equatable {
     self.sequences = sequences
     self.length = length
   }
-}
 
-/// Called with the activations `[rows, input.columns]` that linear maps are about to read.
-package typealias LinearInputObserver = (_ input: LinearInput, _ activations: UnsafePointer<Float>, _ rows: Int) -> Void
-
-/// A causal language model as arithmetic over named tensors. Holds no weights: those come from a `WeightSource`,
-/// so one value serves every revision.
-package protocol Transformer: Sendable {
-  var shape: ModelShape { get }
-
-  /// Every tensor that the arithmetic reads, with its shape, in the order of computation.
-  var expectedTensors: OrderedDictionary<String, [Int]> { get }
-
-  /// The linear maps of layer `layer`, in the order in which the layer computes them. Their weights are what is pruned.
-  func linearInputs(layer: Int) -> [LinearInput]
-
-  /// Query heads and MLP neurons of a layer.
-  func unitCounts(layer: Int) -> (heads: Int, neurons: Int)
-
-  /// The weights that belong to a unit of a layer alone: without them it has no effect on the output.
-  func slices(of unit: StructuralUnit, layer: Int) -> [WeightSlice]
-
-  /// All tensors that decide the output of layer `layer` given its input.
-  func tensors(layer: Int) -> [String]
-
-  /// The tensor that embeds tokens.
-  var embeddingTensor: String { get }
-
-  /// Working memory for batches of at most `batch`.
-  func makeForwardPass(batch: Batch, compute: Compute) -> any ForwardPass
-
-  /// Floating-point operations of a forward pass over `batch` with its losses: two for each multiplication of a
-  /// matrix product, attention counted for the positions that are seen.
-  func forwardOperations(batch: Batch) -> Double
-
-  /// Bytes of working memory that one token of a batch needs.
-  var activationBytesPerToken: Int { get }
-}
-
-/// A forward pass with its working memory, used by one thread at a time.
-package protocol ForwardPass: AnyObject {
-  /// hidden[n, :] = embedding of tokens[n]. Ids are checked by the caller.
-  func embed(_ tokens: [Int32], into hidden: UnsafeMutablePointer<Float>, weights: any WeightSource)
-
-  /// Takes `hidden` (`[batch.tokens, hiddenSize]`) through layer `layer`, in place. Positions count from 0 in each
-  /// sequence.
-  /// - Throws: `Cancelled`; `hidden` is then undefined.
-  func layer(
-    _ layer: Int, hidden: UnsafeMutablePointer<Float>, batch: Batch, weights: any WeightSource,
-    cancellation: Cancellation, observer: LinearInputObserver?
-  ) throws(Cancelled)
-
-  /// The loss of predicting token t+1 from position t, in nats: for each sequence `length - 1` values.
-  /// - Parameter tokens: the batch's own tokens, `[sequences * length]`.
-  /// - Throws: `Cancelled`.
-  func nextTokenLosses(
-    hidden: UnsafePointer<Float>, tokens: [Int32], batch: Batch, weights: any WeightSource,
-    cancellation: Cancellation
-  ) throws(Cancelled) -> [Double]
+  /// The positions of the rows: each sequence from 0.
+  var runs: [PositionRun] {
+    (0..<sequences).map { PositionRun(row: $0 * length, rows: length, position: 0) }
+  }
 }

@@ -23,7 +23,7 @@ func forward(
   let pass = model.transformer.makeForwardPass(batch: batch, compute: compute)
   let hidden = FloatBuffer(count: batch.tokens * model.transformer.shape.hiddenSize)
   var result = ForwardResult()
-  pass.embed(tokens, into: hidden.pointer, weights: weights)
+  pass.embed(tokens, into: hidden.pointer, batch: batch, weights: weights)
   result.hidden += hidden.readOnly
   for layer in 0..<model.transformer.shape.layers {
     try pass.layer(
@@ -109,7 +109,7 @@ func forward(
     let pass = model.transformer.makeForwardPass(batch: Batch(sequences: 4, length: 19), compute: compute)
     let hidden = FloatBuffer(count: 4 * 19 * 24)
     func losses(_ tokens: [Int32], _ batch: Batch) throws -> [Double] {
-      pass.embed(tokens, into: hidden.pointer, weights: model.history.current)
+      pass.embed(tokens, into: hidden.pointer, batch: batch, weights: model.history.current)
       for layer in 0..<2 {
         try pass.layer(
           layer, hidden: hidden.pointer, batch: batch, weights: model.history.current, cancellation: Cancellation(),

@@ -14,6 +14,15 @@ void cs_name_thread(const char *name);
 /* A file descriptor that becomes readable when process `pid` ends, or -1 with errno (pidfd_open, Linux 5.3). */
 int cs_pidfd_open(int pid);
 
+/* Tells the processor that the thread spins. */
+static inline void cs_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 /* Guards a mapping against the truncation of its file: missing pages read as zeros instead of ending the process. See
  * guarded_mapping.c. Returns a guard, or -1 if there are too many; the mapping is then as safe as any. */
 int cs_guard(const void *start, size_t length);

@@ -1,0 +1,54 @@
+// How configurations write a rotary embedding: `rope_parameters` in transformers 5, `rope_theta` and `rope_scaling` before.
+
+import JSON
+
+extension Rotary {
+  private static let bases = 1...1e12
+
+  /// The rotary embedding of a configuration with one for all layers.
+  init(
+    _ fields: inout JSONFields, headSize: Int, maximumLength: Int, defaultBase: Double
+  ) throws(JSONFieldError) {
+    let old = try fields.double("rope_theta", in: Self.bases, default: defaultBase)
+    let scaling = try fields.optionalFields("rope_scaling")
+    if let parameters = try fields.optionalFields("rope_parameters") {
+      try self.init(parameters, headSize: headSize, maximumLength: maximumLength, defaultBase: old)
+    } else if let scaling {
+      try self.init(scaling, headSize: headSize, maximumLength: maximumLength, defaultBase: old)
+    } else {
+      self.init(headSize: headSize, base: old)
+    }
+  }
+
+  /// The rotary embedding that one object describes.
+  init(
+    _ fields: JSONFields, headSize: Int, maximumLength: Int, defaultBase: Double
+  ) throws(JSONFieldError) {
+    var fields = fields
+    let base = try fields.double("rope_theta", in: Self.bases, default: defaultBase)
+    let kinds = ["default", "linear", "llama3"]
+    let old = try fields.string("type", oneOf: kinds, default: "default")
+    let kind = try fields.string("rope_type", oneOf: kinds, default: old)
+    _ = try fields.double("partial_rotary_factor", in: 1...1, default: 1)
+    let factors = 1...1e6
+    switch kind {
+    case "linear": self.init(headSize: headSize, base: base, scaling: .linear(factor: try fields.double("factor", in: factors)))
+    case "llama3":
+      let low = try fields.double("low_freq_factor", in: 1e-6...1e6)
+      let high = try fields.double("high_freq_factor", in: 1e-6...1e6)
+      guard high > low else {
+        throw fields.error(.outOfRange, "high_freq_factor", expected: "more than low_freq_factor, \(low)")
+      }
+      self.init(
+        headSize: headSize, base: base,
+        scaling: .llama3(
+          factor: try fields.double("factor", in: factors), low: low, high: high,
+          original: try fields.double(
+            "original_max_position_embeddings", in: 1...1e9, default: Double(maximumLength))))
+    default: self.init(headSize: headSize, base: base)
+    }
+    if let stranger = fields.stranger(besides: { $0 == "original_max_position_embeddings" }) {
+      throw fields.error(.unknownField, stranger, expected: "only fields that the rope_type \"\(kind)\" has")
+    }
+  }
+}
