@@ -51,7 +51,7 @@ extension Compute {
       let scores = scratch.pointer + worker * Self.queryBlock * length  // [rows, seen]
       blas.multiplyByTransposed(
         m: rows, n: seen, k: D, queries, lda: queryStride, keys, ldb: kvStride, scores, ldc: seen)
-      ck_causal_softmax_forward(scores, rows, seen, first, seen, scale)
+      ck_causal_softmax_forward(scores, rows, seen, first, 0, seen, scale)
       blas.multiply(
         m: rows, n: D, k: seen, scores, lda: seen, values, ldb: kvStride,
         out + (token + first) * queryStride + head * D, ldc: queryStride)

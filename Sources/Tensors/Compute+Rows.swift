@@ -11,14 +11,15 @@ extension Compute {
   ) {
     pool.parallelRanges(N, grain: 32) { range, _ in
       let start = range.lowerBound * C
-      ck_rmsnorm_forward(out + start, x + start, weight, range.count, C, epsilon)
+      ck_rmsnorm_forward(out + start, x + start, weight, 0, range.count, C, epsilon)
     }
   }
 
   /// gate = silu(gate) * up, `count` elements in place.
   package func swiGLUForward(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
     pool.parallelRanges(count, grain: 1 << 14) { range, _ in
-      ck_swiglu_forward(gate + range.lowerBound, up + range.lowerBound, range.count)
+      let part = gate + range.lowerBound
+      ck_gated_forward(CK_SILU, part, part, up + range.lowerBound, range.count)
     }
   }
 
