@@ -1,7 +1,7 @@
 /*
  * One function body, several instruction sets: CK_CLONES compiles a function for AVX-512, for AVX2 and for the
- * baseline, and the loader picks by what the processor has. The loops are written so that the compiler vectorises
- * them: no branches that depend on data, sums in a fixed number of lanes (never reordered behind our back).
+ * baseline, and the loader picks by what the processor has. For files that are not among kernels/ (see kernel.h) yet;
+ * tests cannot choose a variant of these.
  */
 #ifndef CK_CLONES_H
 #define CK_CLONES_H

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "include/ckernels.h"
-#include "ordered_key.h"
+#include "kernels/ordered_key.h"
 
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
 

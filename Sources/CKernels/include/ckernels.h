@@ -4,7 +4,11 @@
  * Outputs come first, then inputs, then sizes. Nothing here allocates, does input or output, keeps a global or
  * starts a thread. Matrices are row-major. Wherever a function takes a row range it may run on several threads with
  * disjoint ranges. Each function is compiled for several instruction sets and the processor's best is chosen
- * when the program starts (see clones.h); results on one machine are always the same bits.
+ * when the program starts (see kernel.h, dispatch.c); results on one machine are always the same bits.
+ *
+ * X_forward computes X; X_backward computes gradients of a loss from dout, the loss' gradient for X's output. Gradients
+ * of activations (dx) are assigned, or added where a parameter says so; gradients of parameters (dweight, dbias) are
+ * always added, to doubles.
  *
  * Legend: N rows (tokens), C channels, V vocabulary, H query heads, D head size, T tokens of a sequence.
  */
@@ -14,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The instruction set that the kernels run on: "avx512", "avx2" or "baseline". */
+/* The instruction set that the kernels run on: "avx512", "avx2" or "baseline"; "neon" on arm64. */
 const char *ck_instruction_set(void);
 /* The core type that OpenBLAS should be told to use here, or NULL where its own choice is good: its AVX-512 kernels
  * wherever there are such instructions, for older versions take AVX2 kernels on processors newer than themselves. */
@@ -29,20 +33,20 @@ void ck_q8_0_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_q4_0_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_q4_1_to_f32(float *out, const uint8_t *in, size_t n);
 
-/* ---- mask.c: kept bits, lowest bit of the first byte first, each row padded to a byte --------------------------- */
+/* ---- mask.h: kept bits, lowest bit of the first byte first, each row padded to a byte --------------------------- */
 
 /* weights[n] = bit n of `kept` ? weights[n] : 0. One row. */
 void ck_mask_apply(float *weights, const uint8_t *kept, size_t n);
 /* Ones among the first `n` bits. */
 size_t ck_mask_count(const uint8_t *kept, size_t n);
 
-/* ---- select.c: which scores of a set are the smallest ----------------------------------------------------------- */
+/* ---- select.h: which scores of a set are the smallest ----------------------------------------------------------- */
 
 /* Clears, in `kept` (one row, all ones before), the bits of the `prune` smallest of `n` scores; of equal scores
  * the first go first, as a stable ascending sort would have it. -0 equals 0. `keys` is scratch of n elements. */
 void ck_select_row(uint8_t *kept, const float *scores, size_t n, size_t prune, uint32_t *keys);
 /* The same for every group of `m` consecutive scores: `prune` of each go, ties as torch.topk breaks them (see
- * select_groups.c). n is a multiple of m, 1 <= prune < m <= 256. */
+ * kernels/select_groups.h). n is a multiple of m, 1 <= prune < m <= 256. */
 void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m);
 /* The same for every column of a [rows, columns] matrix, whose mask has `row_bytes` bytes a row. `keys` is scratch of
  * ck_select_columns_scratch(rows) elements. */
@@ -74,36 +78,115 @@ int ck_range(float *minimum, float *maximum, double *sum, const float *values, s
 void ck_rank(float *ranks, const float *scores, size_t n, uint32_t *scratch);
 size_t ck_rank_scratch(size_t n);
 
-/* ---- elementwise.c ---------------------------------------------------------------------------------------------- */
+/* ---- elementwise.h ---------------------------------------------------------------------------------------------- */
 
 /* x[i] += y[i] */
 void ck_add(float *x, const float *y, size_t n);
-/* gate[i] = silu(gate[i]) * up[i], silu(x) = x / (1 + exp(-x)). In place. (Shazeer 2020, GLU variants) */
-void ck_swiglu_forward(float *gate, const float *up, size_t n);
+/* y[i] += a * x[i] */
+void ck_axpy(float *y, float a, const float *x, size_t n);
+/* x[i] *= a */
+void ck_scale(float *x, float a, size_t n);
+/* x[n,c] += bias[c]; rows `stride` apart. */
+void ck_bias_forward(float *x, const float *bias, size_t N, size_t C, size_t stride);
+/* dbias[c] += sum_n dout[n,c], in row order. */
+void ck_bias_backward(double *dbias, const float *dout, size_t N, size_t C, size_t stride);
 
-/* ---- rmsnorm.c -------------------------------------------------------------------------------------------------- */
+/* ---- activations.h (formulas and sources there) ----------------------------------------------------------------- */
 
-/* out[n,c] = x[n,c] * weight[c] / sqrt(mean_c(x[n,c]^2) + eps). (Zhang & Sennrich 2019). The mean is summed in
- * double. out may be x. */
-void ck_rmsnorm_forward(float *out, const float *x, const float *weight, size_t N, size_t C, float eps);
+enum ck_activation { CK_SILU, CK_GELU_TANH, CK_GELU_ERF, CK_RELU, CK_GELU_QUICK };
 
-/* ---- rope.c ----------------------------------------------------------------------------------------------------- */
+/* out[i] = act(x[i]). out may be x. */
+void ck_activation_forward(enum ck_activation kind, float *out, const float *x, size_t n);
+/* dx[i] = dout[i] * act'(x[i]). dx may be dout or x. */
+void ck_activation_backward(enum ck_activation kind, float *dx, const float *dout, const float *x, size_t n);
+/* out[i] = act(gate[i]) * up[i]. out may be gate or up. (Shazeer 2020, GLU variants) */
+void ck_gated_forward(enum ck_activation kind, float *out, const float *gate, const float *up, size_t n);
+/* dgate[i] = dout[i] * up[i] * act'(gate[i]), dup[i] = dout[i] * act(gate[i]). dgate may be gate, and dup may be up. */
+void ck_gated_backward(enum ck_activation kind, float *dgate, float *dup, const float *dout, const float *gate,
+                       const float *up, size_t n);
+
+/* ---- rmsnorm.h, layernorm.h: rows of C channels, statistics in double ------------------------------------------- */
+
+/* out[n,c] = x[n,c] * (offset + weight[c]) / sqrt(mean_c(x[n,c]^2) + eps); offset is 0 for Llama, 1 for Gemma.
+ * (Zhang & Sennrich 2019). out may be x. */
+void ck_rmsnorm_forward(float *out, const float *x, const float *weight, float offset, size_t N, size_t C, float eps);
+/* dx[n,c] = (or +=, if `accumulate`) and dweight[c] += for dout [N, C]. x is the forward's input; 1/rms is computed
+ * again. dx may be dout if it does not accumulate. */
+void ck_rmsnorm_backward(float *dx, double *dweight, const float *dout, const float *x, const float *weight,
+                         float offset, size_t N, size_t C, float eps, int accumulate);
+/* out[n,c] = (x[n,c] - mean_c) / sqrt(variance_c + eps) * weight[c] + bias[c]. (Ba et al. 2016). out may be x. */
+void ck_layernorm_forward(float *out, const float *x, const float *weight, const float *bias, size_t N, size_t C,
+                          float eps);
+/* As ck_rmsnorm_backward, and dbias[c] +=. */
+void ck_layernorm_backward(float *dx, double *dweight, double *dbias, const float *dout, const float *x,
+                           const float *weight, size_t N, size_t C, float eps, int accumulate);
+
+/* ---- rope.h ----------------------------------------------------------------------------------------------------- */
 
 /* Rotates, in place, H heads of D channels in each of T rows `stride` floats apart. Row t has position t.
  * (a, b) = (x[i], x[i+D/2]) -> (a cos - b sin, b cos + a sin) with cos, sin of [t, i] from tables [T, D/2].
  * (Su et al. 2021 in the half-split order of Hugging Face checkpoints) */
 void ck_rope_forward(float *x, const float *cosines, const float *sines, size_t T, size_t H, size_t D, size_t stride);
+/* The same rotation backwards, which is its transpose: dout becomes dx. */
+void ck_rope_backward(float *dx, const float *cosines, const float *sines, size_t T, size_t H, size_t D,
+                      size_t stride);
 
-/* ---- softmax.c -------------------------------------------------------------------------------------------------- */
+/* ---- softmax.h -------------------------------------------------------------------------------------------------- */
 
-/* Causal softmax of `rows` rows of scores, `stride` floats apart, in place: row r sees columns 0...first+r and the
- * rest of its `columns` become 0. scores = softmax(scale * scores), maximum subtracted. */
-void ck_causal_softmax_forward(float *scores, size_t rows, size_t columns, size_t first, size_t stride, float scale);
+/* Causal softmax of `rows` rows of scores, `stride` floats apart, in place: row r is the query at position first + r
+ * and sees the columns max(0, first+r+1-window) ... first+r (a window of 0 is no limit); the rest of its `columns`
+ * become 0. scores = softmax(scale * scores), maximum subtracted, scale > 0. */
+void ck_causal_softmax_forward(float *scores, size_t rows, size_t columns, size_t first, size_t window, size_t stride,
+                               float scale);
+/* Gradient of softmax(scale * scores) for the scores, in place of that for the probabilities:
+ * ds = scale * p * (dp - sum_c dp*p), the sum in double. Rows are `stride` apart in both. Where p is 0 so is ds. */
+void ck_softmax_backward(float *dprobs, const float *probs, size_t rows, size_t columns, size_t stride, float scale);
+
+/* ---- losses.h --------------------------------------------------------------------------------------------------- */
+
 /* Takes n more logits of a row into its running maximum and sum of exp(logit - maximum), so that
  * log sum exp = *maximum + log(*sum). Start from -infinity and 0. (online softmax, Milakov & Gimelshein 2018) */
 void ck_logsumexp_update(float *maximum, double *sum, const float *logits, size_t n);
+/* log sum_i exp(logits[i]); -infinity for n = 0. A token's log-probability is its logit less this. */
+double ck_log_sum_exp(const float *logits, size_t n);
+/* Returns -log softmax(logits)[target] in nats; the V logits become scale * its gradient. target < V. */
+double ck_cross_entropy_backward(float *logits, size_t target, size_t V, float scale);
+/* Returns KL(p || q) >= 0 in nats, p = softmax(teacher / temperature), q = softmax(student / temperature); student
+ * becomes scale * the gradient for it, scale * (q - p) / temperature; teacher is overwritten. V >= 1. */
+double ck_forward_kl_backward(float *student, float *teacher, size_t V, float temperature, float scale);
 
-/* ---- moments.c -------------------------------------------------------------------------------------------------- */
+/* ---- adamw.h, reductions.h --------------------------------------------------------------------------------------- */
+
+/* bias1 = 1 - beta1^t and bias2 = 1 - beta2^t for step t = 1, 2, ..., computed in double from these very betas: from
+ * 0.999 instead of the float next to it, the first steps would be off by 6e-6. */
+struct ck_adamw {
+  float learning_rate, beta1, beta2, epsilon, decay, gradient_scale, bias1, bias2;
+};
+
+/* One step for n weights p with moments m and v: with g first multiplied by gradient_scale,
+ *   p *= 1 - learning_rate * decay;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+ *   p -= learning_rate / bias1 * m / (sqrt(v) / sqrt(bias2) + epsilon).
+ * Where a bit of `kept` (NULL: all are kept; lowest bit of the first byte first) is 0, p, m and v become 0. */
+void ck_adamw_step(float *p, float *m, float *v, const float *g, const uint8_t *kept, size_t n,
+                   const struct ck_adamw *options);
+/* sum_i x[i]^2, in double. NaN and infinity carry. */
+double ck_sum_of_squares(const float *x, size_t n);
+
+/* ---- dot_rows.h, weighted_rows.h: decoding ----------------------------------------------------------------------- */
+
+/* out[n*ldo + r] = sum_c w[r*ldw + c] * x[n*ldx + c] for r < rows, n < N: a few vectors (N of 1 ... 16) times weights
+ * as they are stored, which are read once. Sums in fp32 lanes, in an order that depends on `columns` only. w needs only
+ * the alignment of its type. */
+void ck_dot_rows_f32(float *out, size_t ldo, const float *w, size_t ldw, size_t rows, size_t columns, const float *x,
+                     size_t ldx, size_t N);
+void ck_dot_rows_bf16(float *out, size_t ldo, const uint16_t *w, size_t ldw, size_t rows, size_t columns,
+                      const float *x, size_t ldx, size_t N);
+void ck_dot_rows_f16(float *out, size_t ldo, const uint16_t *w, size_t ldw, size_t rows, size_t columns,
+                     const float *x, size_t ldx, size_t N);
+/* out[d] = sum_t p[t] * v[t*ldv + d] for d < D, in the order of t. */
+void ck_weighted_rows(float *out, const float *p, const float *v, size_t ldv, size_t T, size_t D);
+
+/* ---- moments.h -------------------------------------------------------------------------------------------------- */
 
 /* Adds the columns' sums of x, x^2 and |x| over N rows `stride` floats apart to the doubles, columns [first, last). */
 void ck_moments_accumulate(double *sum, double *sum_of_squares, double *sum_of_magnitudes, const float *x, size_t N,

@@ -12,4 +12,7 @@ static inline __attribute__((always_inline)) uint32_t ck_ordered_key(float score
   return bits.u ^ ((bits.u >> 31) ? 0xffffffffu : 0x80000000u);
 }
 
+/* Columns that selection gathers at a time, so that each cache line of the scores is read once. */
+enum { CK_COLUMN_BLOCK = 16 };
+
 #endif

@@ -8,8 +8,7 @@
  * it, median of three, Hoare partition, insertion sort of the last three, a heap when partitions stay lopsided; and
  * that heap alone for partial_sort.
  */
-#include "clones.h"
-#include "include/ckernels.h"
+#include "../kernel.h"
 #include "ordered_key.h"
 
 typedef struct {
@@ -97,8 +96,7 @@ static void select_nth(keyed *elements, size_t n, size_t nth) {
   insertion_sort(first, last);
 }
 
-static inline __attribute__((always_inline)) void select_groups(uint8_t *kept, const float *scores, size_t n,
-                                                                size_t prune, size_t m) {
+static CK_INLINE void select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
   keyed group[256];
   for (size_t start = 0; start + m <= n; start += m) {
     for (size_t i = 0; i < m; i++) group[i] = (keyed){ck_ordered_key(scores[start + i]), (uint32_t)i};
@@ -124,7 +122,7 @@ static inline __attribute__((always_inline)) void select_groups(uint8_t *kept, c
   }
 }
 
-CK_CLONES void ck_select_groups(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
+void CK(select_groups)(uint8_t *kept, const float *scores, size_t n, size_t prune, size_t m) {
   if (m == 4) select_groups(kept, scores, n, prune, 4); /* the common patterns, unrolled */
   else if (m == 8) select_groups(kept, scores, n, prune, 8);
   else select_groups(kept, scores, n, prune, m);

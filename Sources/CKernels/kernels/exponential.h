@@ -1,16 +1,19 @@
 /*
- * exp of a float, branch-free so that loops over it vectorise.
+ * exp, branch-free so that loops over it vectorise.
  *
  * x = n ln 2 + r with |r| <= ln 2 / 2, exp x = 2^n P(r); P is the degree-6 Taylor-like polynomial of Cephes' expf
  * (coefficients from S. Moshier, Cephes Mathematical Library). Error below 2 units in the last place; 0 below -87.3,
- * clamped to the largest finite power above 88; NaN stays NaN.
+ * clamped to the largest finite power above 88; NaN stays NaN. In the double build it is libm's.
  */
 #ifndef CK_EXPONENTIAL_H
 #define CK_EXPONENTIAL_H
 
-#include <stdint.h>
+#include "../kernel.h"
 
-static inline __attribute__((always_inline)) float ck_expf(float x) {
+#ifdef CK_DOUBLE
+static CK_INLINE double ck_exp(double x) { return exp(x); }
+#else
+static CK_INLINE float ck_exp(float x) {
   const float round_bias = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the low bits */
   float clamped = x < -87.3f ? -87.3f : x;
   clamped = clamped > 88.0f ? 88.0f : clamped;
@@ -28,5 +31,6 @@ static inline __attribute__((always_inline)) float ck_expf(float x) {
   union { uint32_t u; float f; } scale = {(biased.u + 127u) << 23}; /* the bias' own bits fall off the top */
   return x < -87.3f ? 0.0f : p * scale.f;
 }
+#endif
 
 #endif

@@ -1,11 +1,8 @@
 /* Bit masks over weights: one bit a weight, lowest bit of the first byte first, 1 = kept.
  * Words are read as little-endian, as on every processor that Espalier runs on. */
-#include <string.h>
+#include "../kernel.h"
 
-#include "clones.h"
-#include "include/ckernels.h"
-
-CK_CLONES void ck_mask_apply(float *restrict weights, const uint8_t *restrict kept, size_t n) {
+void CK(mask_apply)(float *restrict weights, const uint8_t *restrict kept, size_t n) {
   size_t i = 0;
   for (; i + 32 <= n; i += 32) {
     uint32_t word, bits[32];
@@ -18,7 +15,7 @@ CK_CLONES void ck_mask_apply(float *restrict weights, const uint8_t *restrict ke
     if (!((kept[i / 8] >> (i % 8)) & 1)) weights[i] = 0.0f;
 }
 
-CK_CLONES size_t ck_mask_count(const uint8_t *kept, size_t n) {
+size_t CK(mask_count)(const uint8_t *kept, size_t n) {
   size_t count = 0;
   for (size_t i = 0; i < n / 8; i++) count += (size_t)__builtin_popcount(kept[i]);
   if (n % 8) count += (size_t)__builtin_popcount(kept[n / 8] & ((1u << (n % 8)) - 1));

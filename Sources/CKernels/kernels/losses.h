@@ -1,0 +1,119 @@
+/*
+ * Losses over a row of logits, and their gradients in its place.
+ *
+ * Sums of exp(logit - maximum) are kept in float lanes over short runs and in double over the runs. For normalisation
+ * a row of -infinity logits but one is fine; a NaN or +infinity among them makes the loss NaN.
+ */
+#include "exponential.h"
+#include "row_maximum.h"
+
+/* Vectors of CK_LANES in a run of float sums. */
+enum { CK_RUN = 8 * CK_LANES };
+
+void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t n) {
+  const real slice_maximum = ck_row_maximum(logits, n);
+  if (!(slice_maximum <= *maximum)) { /* also when either is NaN, which then stays */
+    *sum *= exp((double)*maximum - (double)slice_maximum);
+    *maximum = slice_maximum;
+  }
+  size_t i = 0;
+  while (i + CK_LANES <= n) { /* float lanes over short runs, their sum in double */
+    real lanes[CK_LANES] = {0};
+    const size_t end = i + 64 * CK_LANES < n ? i + 64 * CK_LANES : n;
+    for (; i + CK_LANES <= end; i += CK_LANES)
+      for (int l = 0; l < CK_LANES; l++) lanes[l] += ck_exp(logits[i + l] - *maximum);
+    for (int l = 0; l < CK_LANES; l++) *sum += (double)lanes[l];
+  }
+  for (; i < n; i++) *sum += (double)ck_exp(logits[i] - *maximum);
+}
+
+double CK(log_sum_exp)(const real *logits, size_t n) {
+  if (n == 0) return -INFINITY;
+  const real maximum = ck_row_maximum(logits, n);
+  double totals[CK_LANES] = {0}, sum = 0;
+  size_t i = 0;
+  while (i + CK_LANES <= n) {
+    real lanes[CK_LANES] = {0};
+    const size_t end = i + CK_RUN < n ? i + CK_RUN : n;
+    for (; i + CK_LANES <= end; i += CK_LANES)
+      for (int l = 0; l < CK_LANES; l++) lanes[l] += ck_exp(logits[i + l] - maximum);
+    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+  }
+  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  for (; i < n; i++) sum += (double)ck_exp(logits[i] - maximum);
+  return (double)maximum + log(sum);
+}
+
+/* loss = log sum exp - logits[target]; dloss/dlogits = softmax - onehot(target). */
+double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real scale) {
+  const real maximum = ck_row_maximum(logits, V);
+  const double chosen = (double)logits[target] - (double)maximum;
+  double totals[CK_LANES] = {0}, sum = 0;
+  size_t i = 0;
+  while (i + CK_LANES <= V) {
+    real lanes[CK_LANES] = {0};
+    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
+    for (; i + CK_LANES <= end; i += CK_LANES)
+      for (int l = 0; l < CK_LANES; l++) {
+        const real e = ck_exp(logits[i + l] - maximum);
+        logits[i + l] = e;
+        lanes[l] += e;
+      }
+    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+  }
+  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  for (; i < V; i++) sum += (double)(logits[i] = ck_exp(logits[i] - maximum));
+  const real share = (real)((double)scale / sum);
+  const real at_target = (real)((double)scale * ((double)logits[target] / sum - 1));
+  for (i = 0; i < V; i++) logits[i] *= share;
+  logits[target] = at_target;
+  return log(sum) - chosen;
+}
+
+/*
+ * KL = sum_c p (log p - log q), p = softmax(teacher / T), q = softmax(student / T). (Hinton et al. 2015, without T^2)
+ * With a = (teacher - max) / T, b = (student - max) / T and Zp = sum exp a, Zq = sum exp b:
+ *   KL = sum_c exp(a) (a - b) / Zp - log Zp + log Zq,  dKL/dstudent = (q - p) / T.
+ */
+double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, size_t V, real temperature,
+                               real scale) {
+  const real teacher_maximum = ck_row_maximum(teacher, V), student_maximum = ck_row_maximum(student, V);
+  const real factor = (real)1 / temperature;
+  double p_totals[CK_LANES] = {0}, q_totals[CK_LANES] = {0}, products[CK_LANES] = {0};
+  double p_sum = 0, q_sum = 0, product = 0;
+  size_t i = 0;
+  while (i + CK_LANES <= V) {
+    real p_lanes[CK_LANES] = {0}, q_lanes[CK_LANES] = {0}, product_lanes[CK_LANES] = {0};
+    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
+    for (; i + CK_LANES <= end; i += CK_LANES)
+      for (int l = 0; l < CK_LANES; l++) {
+        const real a = (teacher[i + l] - teacher_maximum) * factor, b = (student[i + l] - student_maximum) * factor;
+        const real p = ck_exp(a), q = ck_exp(b);
+        teacher[i + l] = p;
+        student[i + l] = q;
+        p_lanes[l] += p;
+        q_lanes[l] += q;
+        product_lanes[l] += p > 0 ? p * (a - b) : 0; /* 0 log 0 = 0 */
+      }
+    for (int l = 0; l < CK_LANES; l++) {
+      p_totals[l] += (double)p_lanes[l];
+      q_totals[l] += (double)q_lanes[l];
+      products[l] += (double)product_lanes[l];
+    }
+  }
+  for (int l = 0; l < CK_LANES; l++) p_sum += p_totals[l], q_sum += q_totals[l], product += products[l];
+  for (; i < V; i++) {
+    const real a = (teacher[i] - teacher_maximum) * factor, b = (student[i] - student_maximum) * factor;
+    const real p = ck_exp(a), q = ck_exp(b);
+    teacher[i] = p;
+    student[i] = q;
+    p_sum += (double)p;
+    q_sum += (double)q;
+    product += p > 0 ? (double)(p * (a - b)) : 0;
+  }
+  const double weight = (double)scale / (double)temperature;
+  const real p_share = (real)(weight / p_sum), q_share = (real)(weight / q_sum);
+  for (i = 0; i < V; i++) student[i] = student[i] * q_share - teacher[i] * p_share;
+  const double divergence = product / p_sum - log(p_sum) + log(q_sum);
+  return divergence < 0 ? 0 : divergence; /* by rounding, where student and teacher agree */
+}
