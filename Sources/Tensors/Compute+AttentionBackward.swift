@@ -55,39 +55,39 @@ extension Compute {
     _ cancellation: Cancellation
   ) {
     let D = form.shape.headSize, kvHead = head / (form.shape.heads / form.shape.kvHeads)
-    func head(_ rows: MatrixRows, _ head: Int, from row: Int) -> UnsafePointer<Float> {
+    func part(_ rows: MatrixRows, _ head: Int, from row: Int) -> UnsafePointer<Float> {
       rows.pointer + row * rows.stride + head * D
     }
-    func head(_ rows: MutableMatrixRows, from row: Int) -> UnsafeMutablePointer<Float> {
+    func own(_ rows: MutableMatrixRows, from row: Int) -> UnsafeMutablePointer<Float> {
       rows.pointer + row * rows.stride + head * D
     }
     for t in 0..<span.rows {
-      head(span.dkeys, from: t).update(repeating: 0, count: D)
-      head(span.dvalues, from: t).update(repeating: 0, count: D)
+      own(span.dkeys, from: t).update(repeating: 0, count: D)
+      own(span.dvalues, from: t).update(repeating: 0, count: D)
     }
     for start in stride(from: 0, to: span.rows, by: Self.queryBlock) where !cancellation.isCancelled {
       let rows = min(Self.queryBlock, span.rows - start)
       let firstKey = form.firstKey(ofQueryAt: start), seen = start + rows - firstKey
       let probabilities = scratch, dscores = scratch + rows * seen
-      let q = head(span.queries, head, from: start), dout = head(span.dout, head, from: start)
-      let k = head(span.keys, kvHead, from: firstKey), v = head(span.values, kvHead, from: firstKey)
+      let q = part(span.queries, head, from: start), dout = part(span.dout, head, from: start)
+      let k = part(span.keys, kvHead, from: firstKey), v = part(span.values, kvHead, from: firstKey)
       blas.product(
         m: rows, n: seen, k: D, q, lda: span.queries.stride, k, ldb: span.keys.stride, transposingB: true,
         probabilities, ldc: seen)
       ck_causal_softmax_forward(probabilities, rows, seen, start - firstKey, form.window, seen, form.scale)
       blas.product(
         m: seen, n: D, k: rows, probabilities, lda: seen, transposingA: true, dout, ldb: span.dout.stride, beta: 1,
-        head(span.dvalues, from: firstKey), ldc: span.dvalues.stride)
+        own(span.dvalues, from: firstKey), ldc: span.dvalues.stride)
       blas.product(
         m: rows, n: seen, k: D, dout, lda: span.dout.stride, v, ldb: span.values.stride, transposingB: true,
         dscores, ldc: seen)
       ck_softmax_backward(dscores, probabilities, rows, seen, seen, form.scale)
       blas.product(
-        m: rows, n: D, k: seen, dscores, lda: seen, k, ldb: span.keys.stride, head(span.dqueries, from: start),
+        m: rows, n: D, k: seen, dscores, lda: seen, k, ldb: span.keys.stride, own(span.dqueries, from: start),
         ldc: span.dqueries.stride)
       blas.product(
         m: seen, n: D, k: rows, dscores, lda: seen, transposingA: true, q, ldb: span.queries.stride, beta: 1,
-        head(span.dkeys, from: firstKey), ldc: span.dkeys.stride)
+        own(span.dkeys, from: firstKey), ldc: span.dkeys.stride)
     }
   }
 

@@ -53,3 +53,41 @@ extension Compute {
     return (0..<N).map { (Double(maxima.pointer[$0]) - Double(chosen.pointer[$0])) + log(sums[$0]) }
   }
 }
+
+// MARK: Gradients
+
+extension Compute {
+  /// The sum of `loss(row)` over `rows` rows, which are computed on all threads and added in order.
+  /// - Throws: `Cancelled`.
+  package func sumOverRows(
+    _ rows: Int, cancellation: Cancellation, _ loss: (_ row: Int) -> Double
+  ) throws(Cancelled) -> Double {
+    var losses = [Double](repeating: 0, count: rows)
+    losses.withUnsafeMutableBufferPointer { losses in
+      pool.parallelFor(rows, cancellation: cancellation) { row, _ in losses[row] = loss(row) }
+    }
+    try cancellation.check()
+    return losses.reduce(0, +)
+  }
+
+  /// The cross-entropy of a row in nats; overwrites its logits by scale * (softmax - one-hot). A row without target
+  /// has loss 0 and gradient 0.
+  package func crossEntropyBackward(
+    _ logits: UnsafeMutablePointer<Float>, target: Int?, vocabulary V: Int, scale: Float
+  ) -> Double {
+    guard let target else {
+      logits.update(repeating: 0, count: V)
+      return 0
+    }
+    return ck_cross_entropy_backward(logits, target, V, scale)
+  }
+
+  /// KL(teacher || student) of a row in nats at `temperature`; overwrites the student's logits by
+  /// scale * (q - p) / temperature and the teacher's by scratch.
+  package func forwardDivergenceBackward(
+    _ student: UnsafeMutablePointer<Float>, teacher: UnsafeMutablePointer<Float>, vocabulary V: Int,
+    temperature: Float, scale: Float
+  ) -> Double {
+    ck_forward_kl_backward(student, teacher, V, temperature, scale)
+  }
+}

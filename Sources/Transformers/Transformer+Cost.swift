@@ -1,5 +1,7 @@
 // What computing with a model costs, in operations and in bytes, from its description alone.
 
+import Tensors
+
 extension Transformer {
   /// Weights of the linear maps of all blocks.
   private var linearWeights: Double {

@@ -1,5 +1,6 @@
 // A transformer's tensors by name: which it reads, which share an input, which belong to a head or a neuron.
 
+import Tensors
 package import OrderedCollections
 
 /// One distinct input of linear maps: tensors that read the same activations share one.

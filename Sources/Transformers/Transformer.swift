@@ -1,7 +1,7 @@
 // A causal language model as arithmetic over named tensors: what every family of decoders is described by, and all in
 // which they differ. Holds no weights: those come from a `WeightSource`, so one value serves every revision.
 
-package import Tensors
+import Tensors
 
 /// A decoder-only transformer: x = embed(tokens); x = block(x) for every block; logits = head · norm(x).
 package struct Transformer: Sendable, Equatable {

@@ -87,7 +87,7 @@ import Testing
     #expect(throws: Cancelled.self) {
       try compute.attentionForward(
         out.pointer, memory.pointer, memory.pointer, memory.pointer, shape: shape, sequences: 1,
-        length: 1, scratch: FloatBuffer(count: compute.attentionScratch(length: 1)), cancellation: cancellation)
+        length: 1, scratch: FloatBuffer(count: compute.attentionScratch(keys: 1)), cancellation: cancellation)
     }
   }
 
@@ -139,7 +139,7 @@ import Testing
     let queries = buffer(q), keys = buffer(k), values = buffer(v)
     let compute = try RowOperationTests.compute(threads: threads)
     let out = buffer([Float](repeating: .nan, count: q.count))
-    let scratch = buffer([Float](repeating: .nan, count: compute.attentionScratch(length: length)))
+    let scratch = buffer([Float](repeating: .nan, count: compute.attentionScratch(keys: length)))
     try compute.attentionForward(
       out.pointer, queries.pointer, keys.pointer, values.pointer, shape: shape, sequences: sequences, length: length,
       scratch: scratch, cancellation: Cancellation())
@@ -168,7 +168,7 @@ import Testing
     let memory = buffer(values), out = FloatBuffer(count: values.count)
     try compute.attentionForward(
       out.pointer, memory.pointer, memory.pointer, memory.pointer, shape: shape, sequences: 2, length: 3,
-      scratch: FloatBuffer(count: compute.attentionScratch(length: 3)), cancellation: Cancellation())
+      scratch: FloatBuffer(count: compute.attentionScratch(keys: 3)), cancellation: Cancellation())
     let isNaN = out.readOnly.map(\.isNaN)
     #expect(isNaN[2..<6].allSatisfy { $0 }, "shown by every token that sees it")
     #expect(!isNaN[6...].contains(true), "kept from the other sequence")

@@ -29,7 +29,7 @@ import Transformers
     let (checkpoint, folder) = try checkpoint(change)
     defer { withExtendedLifetime(folder) {} }
     do {
-      try loadTransformer(checkpoint)
+      _ = try loadTransformer(checkpoint)
       return nil
     } catch {
       return error

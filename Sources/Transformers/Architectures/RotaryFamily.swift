@@ -68,7 +68,7 @@ struct RotaryFamily {
     headNorm: Float? = nil
   ) -> Attention {
     let name = "layers.\(layer).self_attn.", C = hiddenSize, shape = form.shape
-    func headNorm(_ part: String) -> Norm? {
+    func perHead(_ part: String) -> Norm? {
       headNorm.map { norm(name + part, offset: $0, channels: shape.headSize) }
     }
     return Attention(
@@ -78,7 +78,7 @@ struct RotaryFamily {
         linear(name + "k_proj", shape.kvWidth, C, bias: inputBias),
         linear(name + "v_proj", shape.kvWidth, C, bias: inputBias),
       ],
-      queryNorm: headNorm("q_norm"), keyNorm: headNorm("k_norm"),
+      queryNorm: perHead("q_norm"), keyNorm: perHead("k_norm"),
       output: linear(name + "o_proj", C, shape.queryWidth, bias: outputBias))
   }
 

@@ -3,7 +3,7 @@
 //
 // Legend: N rows, C hidden size, H/KV query and key/value heads, D head size, F neurons, W = (H + 2 KV) D.
 
-package import Tensors
+import Tensors
 
 /// Called with the activations `[rows, input.columns]` that linear maps are about to read.
 package typealias LinearInputObserver = (_ input: LinearInput, _ activations: UnsafePointer<Float>, _ rows: Int) -> Void
@@ -40,10 +40,13 @@ struct BlockForward {
   var observer: LinearInputObserver?
 
   /// Takes N rows from `a.input` through block `layer` to `a.output`.
-  /// - Parameter attend: gathers values by `a.rotated` into `a.attended`.
+  /// - Parameters:
+  ///   - leavingOutOutput: stop before what only `a.output` needs: enough for the backward pass.
+  ///   - attend: gathers values by `a.rotated` into `a.attended`.
   /// - Throws: `Cancelled`; the activations are then undefined.
   func callAsFunction(
-    layer: Int, _ a: BlockActivations, runs: [PositionRun], rows N: Int, attend: () throws(Cancelled) -> Void
+    layer: Int, _ a: BlockActivations, runs: [PositionRun], rows N: Int, leavingOutOutput: Bool = false,
+    attend: () throws(Cancelled) -> Void
   ) throws(Cancelled) {
     let block = transformer.blocks[layer], C = transformer.shape.hiddenSize
     let inputs = observer == nil ? [] : transformer.linearInputs(layer: layer)
@@ -67,6 +70,7 @@ struct BlockForward {
     var tasks = [task(MutableMatrixRows(a.up, stride: F), feedForward.up)]
     if let gate = feedForward.gate { tasks.insert(task(MutableMatrixRows(a.gate, stride: F), gate), at: 0) }
     try linear(tasks, MatrixRows(a.normed, stride: C), rows: N)
+    if leavingOutOutput, block.feedForwardPostNorm == nil { return }
     activate(feedForward, a, rows: N)
     observe(3, a.active)
     try addResidual(

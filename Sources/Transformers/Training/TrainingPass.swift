@@ -1,0 +1,146 @@
+// A forward pass that can be gone back: hidden states of every layer, activations of as many as the plan keeps, and the
+// gradients of all parameters from that of a loss on logits or hidden states.
+
+package import Tensors
+
+/// Forward and backward over batches of whole sequences, with its working memory. Used by one thread at a time.
+///
+///     try pass.forward(tokens, batch: batch, weights: parameters, cancellation: cancellation)
+///     let loss = try pass.backward(through: CrossEntropy(...), weights: parameters, into: gradients, ...)
+///
+/// Gradients add up in `gradients` until somebody clears them.
+package final class TrainingPass {
+  package let transformer: Transformer
+  package let plan: ActivationPlan
+  let compute: Compute
+  private let precision: Precision
+  private let rotaryTables: [RotaryTable]
+  /// What enters each layer, and what leaves the last. `[N, C]` each
+  private let states: [FloatBuffer]
+  /// Activations of the layers that keep them, the last ones; and of the one that is being computed again.
+  private let tapes: [BlockTape]
+  private let spare: BlockTape?
+  private let scratch: BackwardScratch
+  private let attentionScratch, weightScratch: FloatBuffer
+  private var tokens: [Int32] = []
+  private var batch = Batch(sequences: 0, length: 0)
+
+  /// - Parameter batch: the largest that will go through.
+  package init(
+    _ transformer: Transformer, batch: Batch, plan: ActivationPlan, compute: Compute, precision: Precision = .fp32
+  ) {
+    self.transformer = transformer
+    self.plan = plan
+    self.compute = compute
+    self.precision = precision
+    let N = batch.tokens, layers = transformer.shape.layers
+    rotaryTables = transformer.rotaryTables(length: batch.length)
+    states = (0...layers).map { _ in FloatBuffer(count: N * transformer.shape.hiddenSize) }
+    tapes = transformer.blocks.suffix(plan.keptLayers).map { BlockTape($0, rows: N, hiddenSize: transformer.shape.hiddenSize) }
+    spare = plan.keptLayers < layers ? BlockTape(widestOf: transformer, rows: N) : nil
+    scratch = BackwardScratch(transformer, rows: N)
+    attentionScratch = FloatBuffer(count: compute.attentionBackwardScratch(rows: batch.length))
+    weightScratch = FloatBuffer(count: transformer.largestMatrix)
+  }
+
+  /// What enters layer `layer` (`shape.layers` for what leaves the last): `[batch.tokens, hiddenSize]`, valid after
+  /// `forward` until the next.
+  package func state(enteringLayer layer: Int) -> UnsafePointer<Float> { UnsafePointer(states[layer].pointer) }
+
+  /// Takes `tokens` (`[sequences * length]`, checked by the caller) through all layers.
+  /// - Throws: `Cancelled`; there is then nothing to go back through.
+  package func forward(
+    _ tokens: [Int32], batch: Batch, weights: any WeightSource, cancellation: Cancellation
+  ) throws(Cancelled) {
+    self.tokens = tokens
+    self.batch = batch
+    transformer.embed(tokens, runs: batch.runs, into: states[0].pointer, weights: weights, compute: compute)
+    for layer in 0..<transformer.shape.layers {
+      try run(layer: layer, output: states[layer + 1].pointer, weights: weights, cancellation: cancellation)
+    }
+  }
+
+  /// Goes back through the final norm, the layers and the embedding.
+  /// - Parameters:
+  ///   - loss: of the logits; nil if there is only `stateGradients`.
+  ///   - stateGradients: the loss's gradient on what enters layers (key `shape.layers`: what leaves the last),
+  ///     `[batch.tokens, hiddenSize]` each.
+  ///   - gradients: the parameters' gradients are added to it.
+  /// - Returns: the sum of the rows' losses as `loss` counts them.
+  /// - Throws: `Cancelled`; gradients are then partly added.
+  @discardableResult
+  package func backward(
+    through loss: (any LogitLoss)?, stateGradients: [Int: UnsafePointer<Float>] = [:], weights: any WeightSource,
+    into gradients: ParameterBlock, cancellation: Cancellation
+  ) throws(Cancelled) -> Double {
+    let layers = transformer.shape.layers, count = batch.tokens * transformer.shape.hiddenSize
+    let gradient = scratch.state.pointer
+    compute.pool.parallelRanges(count, grain: 1 << 14) { range, _ in
+      (gradient + range.lowerBound).update(repeating: 0, count: range.count)
+    }
+    var total = 0.0
+    if let loss {
+      let head = LogitGradient(transformer: transformer, compute: compute, weights: weights, precision: precision)
+      total = try head.backward(
+        gradient, through: loss, hidden: states[layers].pointer, rows: batch.tokens, into: gradients,
+        normed: scratch.normed.pointer, dnormed: scratch.dnormed.pointer, cancellation: cancellation)
+    }
+    if let more = stateGradients[layers] { compute.add(gradient, more, count: count) }
+    for layer in (0..<layers).reversed() {
+      let tape = tape(ofLayer: layer)
+      if tape === spare {
+        try run(layer: layer, output: nil, weights: weights, cancellation: cancellation)
+      }
+      let backward = BlockBackward(
+        transformer: transformer, compute: compute, weights: weights, precision: precision,
+        rotaryTables: rotaryTables, scratch: scratch, attentionScratch: attentionScratch,
+        weightScratch: weightScratch, gradients: gradients, cancellation: cancellation)
+      try backward(layer: layer, activations(layer, tape, output: nil), batch: batch)
+      if let more = stateGradients[layer] { compute.add(gradient, more, count: count) }
+    }
+    embeddingBackward(gradient, into: gradients)
+    return total
+  }
+
+  private func tape(ofLayer layer: Int) -> BlockTape {
+    let first = transformer.shape.layers - plan.keptLayers
+    if layer >= first { return tapes[layer - first] }
+    guard let spare else { preconditionFailure("a layer without a tape and no spare one") }
+    return spare
+  }
+
+  /// Computes a layer's activations; its output only if there is a place for it.
+  private func run(
+    layer: Int, output: UnsafeMutablePointer<Float>?, weights: any WeightSource, cancellation: Cancellation
+  ) throws(Cancelled) {
+    let forward = BlockForward(
+      transformer: transformer, compute: compute, weights: weights, precision: precision, rotaryTables: rotaryTables,
+      weightScratch: weightScratch, cancellation: cancellation)
+    let activations = activations(layer, tape(ofLayer: layer), output: output)
+    let form = transformer.blocks[layer].attention.form, batch = batch
+    try forward(
+      layer: layer, activations, runs: batch.runs, rows: batch.tokens, leavingOutOutput: output == nil
+    ) { () throws(Cancelled) in
+      try compute.attentionForward(
+        batch.attentionSpans(activations, form), form: form, scratch: attentionScratch, cancellation: cancellation)
+    }
+  }
+
+  private func activations(
+    _ layer: Int, _ tape: BlockTape, output: UnsafeMutablePointer<Float>?
+  ) -> BlockActivations {
+    tape.activations(
+      input: states[layer].pointer, output: output ?? scratch.dnormed.pointer, active: scratch.active.pointer,
+      normed: scratch.normed.pointer)
+  }
+
+  private func embeddingBackward(_ gradient: UnsafePointer<Float>, into gradients: ParameterBlock) {
+    let embedding = transformer.embedding, C = transformer.shape.hiddenSize
+    compute.embeddingBackward(
+      gradients[embedding.tokens], channels: C, gradient, ids: tokens, scale: embedding.scale)
+    guard let positions = embedding.positions else { return }
+    let ids = batch.runs.flatMap { run in (0..<run.rows).map { Int32($0) } }
+    compute.embeddingBackward(
+      gradients[positions.tensor], channels: C, gradient, ids: ids, offset: positions.offset)
+  }
+}
