@@ -70,9 +70,9 @@ def random_model(config: LlamaConfig, generator: torch.Generator) -> LlamaForCau
     return model
 
 
-def tokenizer() -> Tokenizer:
+def tokenizer(vocabulary: int = VOCABULARY) -> Tokenizer:
     """Single characters and one pair of them: only there because a checkpoint must have a tokenizer."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:VOCABULARY - 1]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:vocabulary - 1]
     tokens = alphabet + ["".join(MERGE)]
     made = Tokenizer(models.BPE(vocab={token: id for id, token in enumerate(tokens)}, merges=[MERGE]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
