@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #define CK_CONVERTS_HALVES
 #define CK_SUFFIX _avx512
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v4"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("arch=x86-64-v4,no-prefer-256-bit"))), apply_to = function)
 #include "all_kernels.h"
 #pragma clang attribute pop
 #endif

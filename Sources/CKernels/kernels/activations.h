@@ -59,27 +59,35 @@ static CK_INLINE real ck_activate(enum ck_activation kind, real x) {
   return x;
 }
 
-static CK_INLINE real ck_derivative(enum ck_activation kind, real x) {
-  real s, bell;
+/* The derivative; *value becomes the function itself, from the same exponential. */
+static CK_INLINE real ck_derive(enum ck_activation kind, real x, real *value) {
+  real s, c, bell;
   switch (kind) {
     case CK_SILU:
-      x = ck_clamp(x, 87);
-      s = ck_sigmoid(x);
-      return s + x * s * ((real)1 - s);
+      c = ck_clamp(x, 87);
+      s = ck_sigmoid(c);
+      *value = x * s;
+      return s + c * s * ((real)1 - s);
     case CK_GELU_TANH:
-      x = ck_clamp(x, 10);
-      s = ck_sigmoid(ck_gelu_argument(x));
-      return s + x * s * ((real)1 - s) * ((real)1.5957691216057308 * ((real)1 + (real)0.134145 * x * x));
+      c = ck_clamp(x, 10);
+      s = ck_sigmoid(ck_gelu_argument(c));
+      *value = x * s;
+      return s + c * s * ((real)1 - s) * ((real)1.5957691216057308 * ((real)1 + (real)0.134145 * c * c));
     case CK_GELU_ERF:
-      x = ck_clamp(x, 13);
-      s = ck_normal(x, &bell);
-      return s + x * bell * (real)0.39894228040143268;
-    case CK_RELU: return x <= 0 ? 0 : x > 0 ? 1 : x;
+      c = ck_clamp(x, 13);
+      s = ck_normal(c, &bell);
+      *value = x * s;
+      return s + c * bell * (real)0.39894228040143268;
+    case CK_RELU:
+      *value = x < 0 ? 0 : x;
+      return x <= 0 ? 0 : x > 0 ? 1 : x;
     case CK_GELU_QUICK:
-      x = ck_clamp(x, 51);
-      s = ck_sigmoid((real)1.702 * x);
-      return s + (real)1.702 * x * s * ((real)1 - s);
+      c = ck_clamp(x, 51);
+      s = ck_sigmoid((real)1.702 * c);
+      *value = x * s;
+      return s + (real)1.702 * c * s * ((real)1 - s);
   }
+  *value = x;
   return 1;
 }
 
@@ -100,7 +108,11 @@ void CK(activation_forward)(enum ck_activation kind, real *out, const real *x, s
 }
 
 void CK(activation_backward)(enum ck_activation kind, real *dx, const real *dout, const real *x, size_t n) {
-#define CK_LOOP(constant) CK_EACH for (size_t i = 0; i < n; i++) dx[i] = dout[i] * ck_derivative(constant, x[i])
+#define CK_LOOP(constant)                                 \
+  CK_EACH for (size_t i = 0; i < n; i++) {                \
+    real value;                                           \
+    dx[i] = dout[i] * ck_derive(constant, x[i], &value);  \
+  }
   CK_WITH_KIND(kind, CK_LOOP)
 #undef CK_LOOP
 }
@@ -113,11 +125,13 @@ void CK(gated_forward)(enum ck_activation kind, real *out, const real *gate, con
 
 void CK(gated_backward)(enum ck_activation kind, real *dgate, real *dup, const real *dout, const real *gate,
                         const real *up, size_t n) {
-#define CK_LOOP(constant)                            \
-  CK_EACH for (size_t i = 0; i < n; i++) {           \
-    const real d = dout[i], g = gate[i], u = up[i];  \
-    dgate[i] = d * u * ck_derivative(constant, g);   \
-    dup[i] = d * ck_activate(constant, g);           \
+#define CK_LOOP(constant)                                     \
+  CK_EACH for (size_t i = 0; i < n; i++) {                    \
+    const real d = dout[i], u = up[i];                        \
+    real value;                                               \
+    const real slope = ck_derive(constant, gate[i], &value);  \
+    dgate[i] = d * u * slope;                                 \
+    dup[i] = d * value;                                       \
   }
   CK_WITH_KIND(kind, CK_LOOP)
 #undef CK_LOOP

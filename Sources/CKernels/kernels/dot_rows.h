@@ -7,8 +7,8 @@
  */
 #include "../kernel.h"
 
-/* Rows that are computed together, and bytes that are fetched ahead in each. */
-enum { CK_DOT_ROWS = 4, CK_DOT_AHEAD = 1024 };
+/* Rows that are computed together: a strip. While it is computed, the next one is fetched in the order of memory. */
+enum { CK_DOT_ROWS = 4, CK_CACHE_LINE = 64 };
 
 enum ck_stored { CK_STORED_F32, CK_STORED_BF16, CK_STORED_F16 };
 
@@ -59,16 +59,19 @@ static CK_INLINE float ck_stored_value(enum ck_stored type, const uint8_t *w) {
 
 /* `R` rows from w times `M` vectors from x. R and M are constants wherever this is called. */
 static CK_INLINE void ck_dot_block(const int R, const int M, float *out, size_t ldo, enum ck_stored type,
-                                   const uint8_t *w, size_t row_bytes, size_t columns, const float *x, size_t ldx) {
+                                   const uint8_t *w, size_t row_bytes, size_t columns, const float *x, size_t ldx,
+                                   const int fetches) {
   const size_t size = ck_stored_size(type);
   ck_vector sums[CK_DOT_ROWS][4] = {{{0}}};
   size_t c = 0;
+  const uint8_t *next = w + R * row_bytes;
   for (; c + CK_WIDTH <= columns; c += CK_WIDTH) {
     ck_vector inputs[4];
+    for (int line = 0; line < (int)(R * CK_WIDTH * size) / CK_CACHE_LINE; line++, next += CK_CACHE_LINE)
+      if (fetches) __builtin_prefetch(next, 0, 2);
     for (int m = 0; m < M; m++) memcpy(&inputs[m], x + m * ldx + c, sizeof inputs[m]);
     for (int r = 0; r < R; r++) {
       const uint8_t *place = w + r * row_bytes + c * size;
-      __builtin_prefetch(place + CK_DOT_AHEAD);
       ck_vector weights;
       ck_load_stored(&weights, type, place);
       for (int m = 0; m < M; m++) sums[r][m] += weights * inputs[m];
@@ -86,10 +89,15 @@ static CK_INLINE void ck_dot_block(const int R, const int M, float *out, size_t 
 /* R rows times all N vectors. */
 static CK_INLINE void ck_dot_strip(const int R, float *out, size_t ldo, enum ck_stored type, const uint8_t *w,
                                    size_t row_bytes, size_t columns, const float *x, size_t ldx, size_t N) {
+#define CK_BLOCK(M, fetches) \
+  ck_dot_block(R, M, out + n * ldo, ldo, type, w, row_bytes, columns, x + n * ldx, ldx, fetches)
   size_t n = 0;
-  for (; n + 4 <= N; n += 4) ck_dot_block(R, 4, out + n * ldo, ldo, type, w, row_bytes, columns, x + n * ldx, ldx);
-  for (; n + 2 <= N; n += 2) ck_dot_block(R, 2, out + n * ldo, ldo, type, w, row_bytes, columns, x + n * ldx, ldx);
-  if (n < N) ck_dot_block(R, 1, out + n * ldo, ldo, type, w, row_bytes, columns, x + n * ldx, ldx);
+  if (N >= 4) CK_BLOCK(4, 1), n = 4;
+  else if (N >= 2) CK_BLOCK(2, 1), n = 2;
+  for (; n + 4 <= N; n += 4) CK_BLOCK(4, 0);
+  if (n + 2 <= N) CK_BLOCK(2, 0), n += 2;
+  if (n < N) CK_BLOCK(1, 1);
+#undef CK_BLOCK
 }
 
 static CK_INLINE void ck_dot_rows(float *out, size_t ldo, enum ck_stored type, const void *w, size_t ldw, size_t rows,
