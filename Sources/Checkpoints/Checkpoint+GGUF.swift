@@ -21,18 +21,21 @@ extension Checkpoint {
       companionFiles: GGUFTokenizerFiles(file: file).companions)
   }
 
-  /// The tensors of a Llama model under Hugging Face names; those of other architectures under their own.
-  private static func translatedTensors(
+  /// The tensors of a known architecture under Hugging Face names; those of others under their own.
+  static func translatedTensors(
     of file: GGUFFile, _ configuration: JSONObject
   ) throws(CheckpointError) -> (OrderedDictionary<String, TensorView>, stored: [String: String]) {
-    let isLlama = configuration["model_type"] == "llama"
+    let architecture = try file.architecture()
     let heads = configuration["num_attention_heads"]?.integer ?? 1
     let kvHeads = configuration["num_key_value_heads"]?.integer ?? heads
     var tensors = OrderedDictionary<String, TensorView>(minimumCapacity: file.tensors.count)
     var storedNames: [String: String] = [:]
-    for (stored, tensor) in file.tensors {
-      let known = isLlama ? GGUFNames.llama(stored) : GGUFNames.Translation(name: stored)
-      guard let known else { throw .gguf(path: file.path, .unsupportedTensor(stored)) }
+    for (stored, tensor) in file.tensors where architecture?.translated.contains(stored) != true {
+      let known: GGUFArchitecture.Translation?
+      if let architecture { known = architecture.translation(of: stored) } else { known = .init(name: stored) }
+      guard let known else {
+        throw .gguf(path: file.path, .unsupportedTensor(stored, architecture: architecture?.title ?? ""))
+      }
       let groups = known.heads.map { $0 == .query ? heads : kvHeads }
       let view = TensorView(
         storage: file.storage, byteOffset: tensor.byteOffset, dtype: tensor.dtype, shape: tensor.shape,

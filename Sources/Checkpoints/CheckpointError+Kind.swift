@@ -72,7 +72,8 @@ extension ShardFault {
 extension GGUFFault {
   fileprivate var kind: String {
     switch self {
-    case .version, .bigEndian, .tensorType, .unsupportedKey, .unsupportedTensor: "unsupportedGGUF"
+    case .version, .bigEndian, .tensorType, .unsupportedKey, .unsupportedTensor, .ropeFactors:
+      "unsupportedGGUF"
     default: "invalidGGUF"
     }
   }

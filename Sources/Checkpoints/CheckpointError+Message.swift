@@ -167,6 +167,8 @@ extension GGUFFault {
         + Advice.copy
     case .count(let what, let count, let most):
       "It announces \(count) \(what), but the bytes that follow can hold \(most) at most. \(Advice.copy)"
+    case .tooMany(let what, let count, let limit):
+      "It announces \(count) \(what); at most \(limit) are read. \(Advice.copy)"
     case .invalidText(let what, let offset): "At byte \(offset), \(what) is not valid UTF-8. \(Advice.copy)"
     case .duplicateKey(let key): "The metadata key \(quoted(key)) is there twice; expected every key once."
     case .valueType(let key, let type):
@@ -204,9 +206,12 @@ extension GGUFFault {
     case .unsupportedKey(let key, let value):
       "The metadata key \(quoted(key)) (\(quoted(value))) changes how the model computes and is not supported. "
         + "Use a model without it."
-    case .unsupportedTensor(let tensor):
-      "Tensor \(quoted(tensor)) is no part of a Llama model as Espalier computes it, and is not supported. "
+    case .unsupportedTensor(let tensor, let architecture):
+      "Tensor \(quoted(tensor)) is no part of a \(architecture) model as Espalier computes it, and is not supported. "
         + "Use a model without it."
+    case .ropeFactors(let tensor):
+      "Tensor \(quoted(tensor)) stretches the rotary embedding in a way that is not known; expected the factors of "
+        + "Llama 3 for this size of head and base. Use a model without it."
     case .heads(let tensor, let heads, let rows):
       "Tensor \(quoted(tensor)) has \(rows) rows, which \(heads) heads do not divide into pairs. \(Advice.copy)"
     }

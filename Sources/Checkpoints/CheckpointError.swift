@@ -117,6 +117,8 @@ package enum GGUFFault: Error, Sendable, Equatable {
   case truncated(what: String, offset: Int, needed: UInt64, available: Int)
   /// A count that the remaining bytes cannot hold.
   case count(what: String, count: UInt64, most: Int)
+  /// More of something than is read of any file.
+  case tooMany(what: String, count: UInt64, limit: Int)
   case invalidText(what: String, offset: Int)
   case duplicateKey(String)
   case valueType(key: String, type: UInt32)
@@ -140,7 +142,9 @@ package enum GGUFFault: Error, Sendable, Equatable {
   case metadataValue(key: String, found: String, expected: String)
   /// A field or tensor that changes the arithmetic and is not understood.
   case unsupportedKey(String, value: String)
-  case unsupportedTensor(String)
+  case unsupportedTensor(String, architecture: String)
+  /// Factors of the rotary embedding that no known scaling gives.
+  case ropeFactors(String)
   /// Rows of a projection that its heads do not divide into pairs.
   case heads(tensor: String, heads: Int, rows: Int)
 }

@@ -15,21 +15,24 @@ package struct ExportedFile: Sendable, Equatable {
 /// Writes `state` to the folder `path`: config.json, model.safetensors and the tokenizer's files of `checkpoint`.
 ///
 /// Plain types keep their type and every kept weight its bits; block-quantised types become f32, in which their
-/// values are exact. Pruned weights are zero. Written under a temporary name, synced and renamed.
+/// values are exact, and so do the norms of Gemma models from GGUF, which lose the 1 that such files have added to
+/// them (`Checkpoint.normOffsetKey`). Pruned weights are zero. Written under a temporary name, synced and renamed.
 /// - Parameter replacing: whether a folder of files that is there already may be replaced.
 /// - Throws: `CheckpointError` if the folder cannot be written (what was there is then intact), `Cancelled`.
 package func exportHuggingFace(
   _ state: ModelState, checkpoint: Checkpoint, to path: String, replacing: Bool,
   provenance: OrderedDictionary<String, String>, monitor: Monitor
 ) throws -> [ExportedFile] {
+  var configuration = checkpoint.configuration
+  let normsHaveOne = configuration.removeValue(forKey: Checkpoint.normOffsetKey) == 0
   let entries = state.revision.tensors.map { name, tensor in
     let view = tensor.weights.view
-    let dtype: DType = view.dtype.blockElements == 1 ? view.dtype : .f32
+    let offset: Float = normsHaveOne && Checkpoint.isNorm(name) ? 1 : 0
+    let dtype: DType = view.dtype.blockElements == 1 && offset == 0 ? view.dtype : .f32
     return SafetensorsEntry(name: name, dtype: dtype, shape: view.shape) { sink in
-      try produce(tensor.masked, as: dtype, into: sink)
+      try produce(tensor.masked, as: dtype, subtracting: offset, into: sink)
     }
   }
-  var configuration = checkpoint.configuration
   if checkpoint.format == .gguf { configuration["torch_dtype"] = "float32" }
   var files: [ExportedFile] = []
   try AtomicFolder.write(to: path, replacing: replacing) { folder in
@@ -49,13 +52,18 @@ package func exportHuggingFace(
 }
 
 /// Hands the rows of a tensor to `sink` in pieces of about a megabyte.
-private func produce(_ tensor: MaskedTensor, as dtype: DType, into sink: SafetensorsEntry.Sink) throws {
+/// - Parameter offset: what is subtracted from every weight; 0 unless `dtype` is f32.
+private func produce(
+  _ tensor: MaskedTensor, as dtype: DType, subtracting offset: Float, into sink: SafetensorsEntry.Sink
+) throws {
   let rows = max(1, (1 << 18) / tensor.columns)
-  let floats = dtype == tensor.weights.dtype ? nil : FloatBuffer(count: rows * tensor.columns)
+  let asStored = dtype == tensor.weights.dtype && offset == 0
+  let floats = asStored ? nil : FloatBuffer(count: rows * tensor.columns)
   for start in stride(from: 0, to: tensor.rows, by: rows) {
     let range = start..<min(tensor.rows, start + rows)
     if let floats {
       for row in range { tensor.readRow(row, into: floats.pointer + (row - start) * tensor.columns) }
+      if offset != 0 { for index in 0..<range.count * tensor.columns { floats.pointer[index] -= offset } }
       try sink(
         UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(floats.values)[..<(range.count * tensor.columns * 4)]))
     } else {

@@ -82,6 +82,13 @@ package struct MaskedTensor: Sendable {
     case .q8_0: ck_q8_0_to_f32(out, bytes, count)
     case .q4_0: ck_q4_0_to_f32(out, bytes, count)
     case .q4_1: ck_q4_1_to_f32(out, bytes, count)
+    case .q5_0: ck_q5_0_to_f32(out, bytes, count)
+    case .q5_1: ck_q5_1_to_f32(out, bytes, count)
+    case .q2_k: ck_q2_k_to_f32(out, bytes, count)
+    case .q3_k: ck_q3_k_to_f32(out, bytes, count)
+    case .q4_k: ck_q4_k_to_f32(out, bytes, count)
+    case .q5_k: ck_q5_k_to_f32(out, bytes, count)
+    case .q6_k: ck_q6_k_to_f32(out, bytes, count)
     case .f64, .i64, .i32, .i16, .i8, .u8, .bool:
       preconditionFailure("\(dtype) holds no weights; a model with such a tensor is refused when it is loaded")
     }

@@ -39,7 +39,8 @@ extension Numbers {
     case .i16: values = read(Int16.self) { Double($0) }
     case .i8: values = read(Int8.self) { Double($0) }
     case .u8: values = read(UInt8.self) { Double($0) }
-    case .f16, .bf16, .bool, .q8_0, .q4_0, .q4_1: return nil
+    case .f16, .bf16, .bool: return nil
+    case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q2_k, .q3_k, .q4_k, .q5_k, .q6_k: return nil
     }
     self.init(values, dtype: view.dtype, shape: view.shape)
   }

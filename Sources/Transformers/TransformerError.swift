@@ -44,7 +44,7 @@ package enum TransformerError: Error, Equatable {
         + "Is config.json the one that belongs to these weights?"
     case .dtypeUnsupported(let name, let given):
       "The tensor \"\(name)\" is stored as \(given), which cannot hold weights; "
-        + "supported: f32, f16, bf16, and in GGUF q8_0, q4_0, q4_1."
+        + "supported: f32, f16, bf16, and in GGUF q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
       "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1)). "
         + "Load the dataset with the tokenizer of this model."

@@ -97,6 +97,30 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     #expect(try fault(start + bytes(count) + [0, 0, 0, 0, 0]) != nil)
   }
 
+  /// Counts that a large enough file could hold and that would take too much memory.
+  @Test func refusesMoreThanAnyModelHas() throws {
+    let names = [UInt8](repeating: 0, count: 8 * (1 << 11))
+    let nested: GGUFBuilder.Value = .array(type: 9, count: 1 << 10 + 1, payload: names)
+    #expect(
+      try fault(small { $0.metadata = [("k", nested)] })
+        == .tooMany(what: "elements of k", count: 1 << 10 + 1, limit: 1 << 10))
+    let long = String(repeating: "x", count: 1 << 16 + 1)
+    #expect(
+      try fault(small { $0.metadata = [(long, .uint8(1))] })
+        == .tooMany(what: "bytes of the key of metadata entry 0", count: 1 << 16 + 1, limit: 1 << 16))
+    #expect(
+      try fault(small { $0.tensors[0].name = long })
+        == .tooMany(what: "bytes of the name of tensor 0", count: 1 << 16 + 1, limit: 1 << 16))
+    let text = GGUFBuilder.Value.string(String(repeating: "x", count: 1 << 24 + 1))
+    #expect(
+      try fault(small { $0.metadata = [("k", text)] })
+        == .tooMany(what: "bytes of the value of k", count: 1 << 24 + 1, limit: 1 << 24))
+    let many = [UInt8](repeating: 0, count: 13 * (1 << 16 + 1))
+    #expect(
+      try fault(small { $0.metadataCount = 1 << 16 + 1 } + many)
+        == .tooMany(what: "metadata entries", count: 1 << 16 + 1, limit: 1 << 16))
+  }
+
   static let hostile: [(String, [UInt8], GGUFFault)] = [
     ("empty", [], .notGGUF(magic: [])),
     ("other magic", small { $0.magic = Array("GGML".utf8) }, .notGGUF(magic: Array("GGML".utf8))),
@@ -131,11 +155,15 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
       .overflow(tensor: "t", shape: [1 << 32, 1 << 32])
     ),
     ("bytes overflow", small { $0.tensors[0].sizes = [1 << 62] }, .overflow(tensor: "t", shape: [1 << 62])),
-    ("type Q4_K", small { $0.tensors[0].type = 12 }, .tensorType(tensor: "t", type: "Q4_K")),
+    ("type IQ4_XS", small { $0.tensors[0].type = 23 }, .tensorType(tensor: "t", type: "IQ4_XS")),
     ("type 77", small { $0.tensors[0].type = 77 }, .tensorType(tensor: "t", type: "number 77")),
     (
       "cut block", small { $0.tensors[0] = .init(name: "t", sizes: [16, 2], type: 2, byteCount: 18) },
       .blockCut(tensor: "t", columns: 16, type: .q4_0)
+    ),
+    (
+      "cut super-block", small { $0.tensors[0] = .init(name: "t", sizes: [128, 2], type: 12, byteCount: 144) },
+      .blockCut(tensor: "t", columns: 128, type: .q4_k)
     ),
     ("misaligned", small { $0.tensors[0].offset = 8 }, .misaligned(tensor: "t", offset: 8, alignment: 32)),
     (
@@ -240,11 +268,11 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     let configuration = try open().configuration
     let expected: JSONObject = [
       "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 12,
-      "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "hidden_act": "silu",
-      "rms_norm_eps": JSON(Double(Float(1e-5))), "rope_theta": 50000.0,
-      "rope_parameters": ["rope_type": "default", "rope_theta": 50000.0], "max_position_embeddings": 64,
-      "vocab_size": 262, "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false, "bos_token_id": 0,
-      "eos_token_id": 1,
+      "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+      "rms_norm_eps": JSON(Double(Float(1e-5))), "max_position_embeddings": 64, "vocab_size": 262,
+      "tie_word_embeddings": false, "rope_theta": 50000.0,
+      "rope_parameters": ["rope_type": "default", "rope_theta": 50000.0], "hidden_act": "silu", "attention_bias": false,
+      "mlp_bias": false, "bos_token_id": 0, "eos_token_id": 1,
     ]
     #expect(configuration == expected)
   }
@@ -331,7 +359,7 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
       "llama.rope.freq_base", .uint32(1),
       .metadataType(key: "llama.rope.freq_base", expected: "a float", found: "an integer")
     ),
-    ("llama.rope.scaling.type", .string("linear"), .unsupportedKey("llama.rope.scaling.type", value: "\"linear\"")),
+    ("llama.rope.scaling.type", .string("yarn"), .unsupportedKey("llama.rope.scaling.type", value: "\"yarn\"")),
     ("llama.rope.scaling.factor", .float32(2), .unsupportedKey("llama.rope.scaling.factor", value: "2.0")),
     ("llama.expert_count", .uint32(8), .unsupportedKey("llama.expert_count", value: "8")),
     ("llama.attention.sliding_window", .uint32(4096), .unsupportedKey("llama.attention.sliding_window", value: "4096")),
@@ -351,11 +379,11 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
   }
 
   @Test(arguments: [
-    "rope_freqs.weight", "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight", "blk.00.attn_norm.weight",
+    "blk.0.attn_q.bias", "blk.0.ffn_gate_inp.weight", "blk.00.attn_norm.weight",
     "blk.-1.attn_norm.weight", "blk.x.attn_norm.weight", "token_embd.bias",
   ])
   func refusesOtherTensors(_ name: String) throws {
     let tensor = GGUFBuilder.Tensor(name: name, sizes: [8], byteCount: 32)
-    #expect(try fault { $0.tensors.append(tensor) } == .unsupportedTensor(name))
+    #expect(try fault { $0.tensors.append(tensor) } == .unsupportedTensor(name, architecture: "Llama"))
   }
 }

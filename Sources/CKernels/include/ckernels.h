@@ -24,14 +24,23 @@ const char *ck_instruction_set(void);
  * wherever there are such instructions, for older versions take AVX2 kernels on processors newer than themselves. */
 const char *ck_openblas_core(void);
 
-/* ---- convert.c: storage to fp32; `n` elements, a multiple of 32 for the block-quantised types ------------------ */
+/* ---- convert.c, convert_blocks.c, convert_superblocks.c: storage to fp32 ------------------------------------------ */
 
 void ck_f16_to_f32(float *out, const uint16_t *in, size_t n);
 void ck_bf16_to_f32(float *out, const uint16_t *in, size_t n);
-/* GGUF block types: value = d*q (q8_0), d*(q-8) (q4_0), d*q+m (q4_1); d and m are fp16. Blocks of 32 elements. */
+/* GGUF's blocks of 32 elements, of which n is a multiple: d*q (q8_0), d*(q-8) (q4_0), d*(q-16) (q5_0), d*q+m (q4_1,
+ * q5_1); d and m are fp16. */
 void ck_q8_0_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_q4_0_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_q4_1_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q5_0_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q5_1_to_f32(float *out, const uint8_t *in, size_t n);
+/* GGUF's super-blocks of 256 elements, of which n is a multiple, with integer scales per 16 or 32 of them. */
+void ck_q2_k_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q3_k_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q4_k_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q5_k_to_f32(float *out, const uint8_t *in, size_t n);
+void ck_q6_k_to_f32(float *out, const uint8_t *in, size_t n);
 
 /* ---- mask.h: kept bits, lowest bit of the first byte first, each row padded to a byte --------------------------- */
 

@@ -1,6 +1,6 @@
 // Reading a GGUF file (ggml/docs/gguf.md, versions 2 and 3, little-endian): metadata, tensor infos, data. Views only.
 // Knows the container, not what models mean by it: names, dimensions and metadata are as in the file, but sizes are
-// outermost first. Translation is in GGUFNames.swift and GGUFConfiguration.swift.
+// outermost first. Translation is in GGUFArchitecture.swift and GGUFConfiguration.swift.
 
 package import OrderedCollections
 package import Tensors
@@ -25,6 +25,20 @@ package struct GGUFFile: Sendable {
   static let magic: [UInt8] = Array("GGUF".utf8)
   static let versions: ClosedRange<UInt32> = 2...3
 
+  /// What a file may hold at most, far above any known one: the bytes of a file bound its counts already, but what is
+  /// read takes more memory than those bytes.
+  enum Limits {
+    static let entries = 1 << 16
+    static let tensors = 1 << 18
+    static let nameBytes = 1 << 16
+    /// Of one string; chat templates are the longest that there are.
+    static let stringBytes = 1 << 24
+    /// Strings of one array: tokens and merges.
+    static let strings = 1 << 24
+    /// Arrays in one array.
+    static let arrays = 1 << 10
+  }
+
   /// Maps and checks the file at `path`.
   /// - Throws: `CheckpointError.file` or `.gguf`.
   package init(path: String) throws(CheckpointError) {
@@ -39,7 +53,7 @@ package struct GGUFFile: Sendable {
       var reader = GGUFReader(storage.bytes)
       version = try Self.version(&reader)
       // An info takes at least a name's length, a rank, one size, a type and an offset.
-      let tensorCount = try reader.count("tensors", size: 8 + 4 + 8 + 4 + 8)
+      let tensorCount = try reader.count("tensors", size: 8 + 4 + 8 + 4 + 8, limit: Limits.tensors)
       metadata = try Self.metadata(&reader, storage)
       var infos = try GGUFTensorInfos(&reader, count: tensorCount)
       tensors = try infos.placed(
@@ -62,10 +76,10 @@ package struct GGUFFile: Sendable {
   private static func metadata(
     _ reader: inout GGUFReader, _ storage: any ByteStorage
   ) throws(GGUFFault) -> OrderedDictionary<String, GGUFValue> {
-    let count = try reader.count("metadata entries", size: 8 + 4 + 1)
+    let count = try reader.count("metadata entries", size: 8 + 4 + 1, limit: Limits.entries)
     var metadata = OrderedDictionary<String, GGUFValue>()
     for index in 0..<count {
-      let key = try reader.string("the key of metadata entry \(index)")
+      let key = try reader.string("the key of metadata entry \(index)", limit: Limits.nameBytes)
       let type = try valueType(&reader, key)
       let value = try value(&reader, type, key, storage)
       guard metadata.updateValue(value, forKey: key) == nil else { throw .duplicateKey(key) }
@@ -83,7 +97,9 @@ package struct GGUFFile: Sendable {
     _ reader: inout GGUFReader, _ type: GGUFType, _ key: String, _ storage: any ByteStorage
   ) throws(GGUFFault) -> GGUFValue {
     if let scalar = try type.scalar(from: &reader, key: key) { return scalar }
-    if type == .string { return .string(try reader.string("the value of \(key)")) }
+    if type == .string {
+      return .string(try reader.string("the value of \(key)", limit: Limits.stringBytes))
+    }
     return .array(try array(&reader, key, depth: 1, storage))
   }
 
@@ -95,7 +111,13 @@ package struct GGUFFile: Sendable {
   ) throws(GGUFFault) -> GGUFArray {
     guard depth <= nestingLimit else { throw .nesting(key: key, limit: nestingLimit) }
     let type = try valueType(&reader, key)
-    let count = try reader.count("elements of \(key)", size: type.size)
+    let limit =
+      switch type {
+      case .string: Limits.strings
+      case .array: Limits.arrays
+      default: Int.max
+      }
+    let count = try reader.count("elements of \(key)", size: type.size, limit: limit)
     let content: GGUFArray.Content
     switch type {
     case .string:

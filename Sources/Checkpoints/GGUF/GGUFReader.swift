@@ -19,11 +19,15 @@ struct GGUFReader {
     return T(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
   }
 
-  /// A 64-bit count of things that take at least `size` bytes each.
-  mutating func count(_ what: @autoclosure () -> String, size: Int) throws(GGUFFault) -> Int {
+  /// A 64-bit count of things that take at least `size` bytes each, `limit` at most whatever the size of the file:
+  /// in memory they may take more than in the file.
+  mutating func count(
+    _ what: @autoclosure () -> String, size: Int, limit: Int = .max
+  ) throws(GGUFFault) -> Int {
     let count = try integer(UInt64.self, "the count of \(what())")
     let most = remaining / size
     guard count <= most else { throw .count(what: what(), count: count, most: most) }
+    guard count <= limit else { throw .tooMany(what: what(), count: count, limit: limit) }
     return Int(count)
   }
 
@@ -35,9 +39,14 @@ struct GGUFReader {
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + Int(length)])
   }
 
-  mutating func string(_ what: @autoclosure () -> String) throws(GGUFFault) -> String {
+  /// A string of at most `limit` bytes, copied.
+  mutating func string(_ what: @autoclosure () -> String, limit: Int) throws(GGUFFault) -> String {
     let start = offset
-    guard let string = String(validating: try text(what()), as: UTF8.self) else {
+    let text = try text(what())
+    guard text.count <= limit else {
+      throw .tooMany(what: "bytes of \(what())", count: UInt64(text.count), limit: limit)
+    }
+    guard let string = String(validating: text, as: UTF8.self) else {
       throw .invalidText(what: what(), offset: start)
     }
     return string

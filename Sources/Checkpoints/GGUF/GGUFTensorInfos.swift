@@ -22,7 +22,7 @@ struct GGUFTensorInfos {
   }
 
   private static func info(_ reader: inout GGUFReader, _ index: Int) throws(GGUFFault) -> Info {
-    let name = try reader.string("the name of tensor \(index)")
+    let name = try reader.string("the name of tensor \(index)", limit: GGUFFile.Limits.nameBytes)
     let rank = try reader.integer(UInt32.self, "the rank of \(name)")
     guard (1...4).contains(rank) else { throw .dimensions(tensor: name, count: rank) }
     var shape: [Int] = []
@@ -87,7 +87,10 @@ struct GGUFTensorInfos {
 
 extension DType {
   /// The types that Espalier computes with, by their numbers in the format.
-  static let ggufNumbers: [UInt32: DType] = [0: .f32, 1: .f16, 2: .q4_0, 3: .q4_1, 8: .q8_0, 30: .bf16]
+  static let ggufNumbers: [UInt32: DType] = [
+    0: .f32, 1: .f16, 2: .q4_0, 3: .q4_1, 6: .q5_0, 7: .q5_1, 8: .q8_0, 10: .q2_k, 11: .q3_k, 12: .q4_k, 13: .q5_k,
+    14: .q6_k, 30: .bf16,
+  ]
 
   init?(ggufNumber: UInt32) {
     guard let dtype = Self.ggufNumbers[ggufNumber] else { return nil }

@@ -63,6 +63,8 @@ struct GGUFBuilder {
     /// The next aligned place if nil.
     var offset: UInt64?
     var byteCount: Int
+    /// A pattern if nil.
+    var content: [UInt8]?
   }
 
   var magic: [UInt8] = Array("GGUF".utf8)
@@ -84,19 +86,21 @@ struct GGUFBuilder {
     out += bytes(metadataCount ?? UInt64(metadata.count))
     for (key, value) in metadata { out += Self.string(key) + value.bytes }
     var end = 0
-    var places: [(start: Int, count: Int)] = []
+    var places: [(start: Int, tensor: Tensor)] = []
     for tensor in tensors {
       out += Self.string(tensor.name) + bytes(UInt32(tensor.sizes.count))
       for size in tensor.sizes { out += bytes(size) }
       let start = (end + alignment - 1) / alignment * alignment
       out += bytes(tensor.type) + bytes(tensor.offset ?? UInt64(start))
-      places.append((start, tensor.byteCount))
+      places.append((start, tensor))
       end = start + tensor.byteCount
     }
     guard !tensors.isEmpty else { return out }
     out += [UInt8](repeating: 0, count: (alignment - out.count % alignment) % alignment)
     var data = [UInt8](repeating: 0, count: end)
-    for (start, count) in places { for index in 0..<count { data[start + index] = UInt8((start + index) % 251) } }
+    for (start, tensor) in places {
+      for index in 0..<tensor.byteCount { data[start + index] = tensor.content?[index] ?? UInt8((start + index) % 251) }
+    }
     return out + data
   }
 
