@@ -36,6 +36,10 @@ package func makeTransformer(
   let prefix = architecture.prefixes.first { tensorNames.contains($0 + architecture.embedding) }
   do throws(JSONFieldError) {
     let transformer = try architecture.read(&fields, prefix ?? architecture.prefixes[0])
+    try fields.requireFalse("is_encoder_decoder", "add_cross_attention", "tie_encoder_decoder")
+    if let pruned = try fields.optionalObject("pruned_heads"), !pruned.isEmpty {
+      throw fields.error(.outOfRange, "pruned_heads", expected: "an empty object: layers have all of their heads")
+    }
     try HarmlessFields.requireKnown(fields)
     return transformer
   } catch {

@@ -23,7 +23,6 @@ extension Architecture {
     let isScaled = try fields.bool("scale_attn_weights", default: true)
     let isScaledByLayer = try fields.bool("scale_attn_by_inverse_layer_idx", default: false)
     _ = try fields.bool("reorder_and_upcast_attn", default: false)  // the order of the same operations
-    try fields.requireFalse("add_cross_attention", "is_encoder_decoder")
 
     let shape = AttentionShape(heads: heads, kvHeads: heads, headSize: C / heads)
     func linear(_ name: String, _ outputs: Int, _ inputs: Int) -> Linear {

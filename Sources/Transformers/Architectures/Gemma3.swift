@@ -18,6 +18,9 @@ extension Architecture {
     let scalar = try fields.double("query_pre_attn_scalar", in: 1e-6...1e12, default: 256)
     let bias = try fields.bool("attention_bias", default: false)
     let activation = try fields.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    guard try fields.activation("hidden_act", default: "gelu_pytorch_tanh") == activation else {
+      throw fields.error(.outOfRange, "hidden_act", expected: "what hidden_activation says, or nothing")
+    }
     // GGUF files hold the weights of norms with the 1 added already.
     let offset = Float(try fields.int("espalier_norm_offset", in: 0...1, default: 1))
     try fields.requireFalse("use_bidirectional_attention")

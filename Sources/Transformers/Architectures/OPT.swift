@@ -30,7 +30,7 @@ extension Architecture {
       throw fields.error(
         .outOfRange, "word_embed_proj_dim", expected: "hidden_size, \(C): projected embeddings are not supported")
     }
-    try fields.requireFalse("_remove_final_layer_norm", "is_encoder_decoder")
+    try fields.requireFalse("_remove_final_layer_norm")
 
     func linear(_ name: String, _ outputs: Int, _ inputs: Int) -> Linear {
       Linear(

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Glibc
+import JSON
 import Tensors
 import TestSupport
 import Transformers
@@ -48,12 +49,12 @@ struct Matrix {
 }
 
 struct NaiveLlama {
-  let configuration: LlamaConfiguration
+  let configuration: NaiveConfiguration
   let weights: any WeightSource
 
   /// The model at its current revision.
   init(_ model: TestModel) throws {
-    configuration = try LlamaConfiguration(model.checkpoint.configuration)
+    configuration = try NaiveConfiguration(model.checkpoint.configuration)
     weights = model.history.current
   }
 
@@ -162,5 +163,28 @@ struct NaiveLlama {
       }
     }
     return out
+  }
+}
+
+/// What the plain model needs of a plain configuration.
+struct NaiveConfiguration {
+  let layers: Int
+  let attention: AttentionShape
+  let rmsNormEps: Float
+  let ropeTheta: Double
+  let tiedEmbeddings: Bool
+
+  init(_ configuration: JSONObject) throws {
+    var fields = JSONFields(members: configuration, at: "config")
+    layers = try fields.int("num_hidden_layers")
+    let heads = try fields.int("num_attention_heads"), hidden = try fields.int("hidden_size")
+    attention = AttentionShape(
+      heads: heads, kvHeads: try fields.int("num_key_value_heads"),
+      headSize: try fields.int("head_dim", default: hidden / heads))
+    rmsNormEps = Float(try fields.double("rms_norm_eps"))
+    var rope = try fields.optionalFields("rope_parameters")
+    let base = try rope?.optionalDouble("rope_theta")
+    ropeTheta = try base ?? fields.double("rope_theta", default: 10_000)
+    tiedEmbeddings = try fields.bool("tie_word_embeddings", default: false)
   }
 }

@@ -1,6 +1,6 @@
 """Writes real-models.json, what transformers computes for real weights: real_goldens.py TEXT MODEL_FOLDER...
 
-TEXT is a plain text file (here 200 kB of the English Wikipedia, CC BY-SA; its sha256 is in the file), each
+TEXT is a plain text file (here the built-in evaluation.txt, public domain; its sha256 is in the file), each
 MODEL_FOLDER a Hugging Face folder in fp32; its name is the model's name in the file. A model that is not named keeps
 its entry. Of the text only the ids of 1024 tokens are stored, so that no tokenizer is needed; of the weights nothing.
 
@@ -33,7 +33,7 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 WINDOWS, LENGTH, PROMPT, APPENDED = 4, 256, 32, 64
-SOURCE = "English Wikipedia, CC BY-SA"  # of the text whose tokens are stored
+SOURCE = "the built-in evaluation text, public domain"  # of the text whose tokens are stored
 SCRIPT = "Tests/TransformersTests/Goldens/real_goldens.py"
 
 

@@ -1,0 +1,135 @@
+// A student in training: its weights, its optimiser and the passes that move them, one step at a time.
+
+package import Tensors
+package import Transformers
+import Workspace
+
+/// What a step teaches.
+package enum Objective: Sendable {
+  /// The mean cross-entropy of the next token.
+  case nextToken
+  /// The mean divergence KL(teacher || student) over all positions at a temperature.
+  case forwardDivergence(from: ModelState, temperature: Float)
+}
+
+/// How a student is trained.
+package struct TrainingOptions: Sendable {
+  package var optimizer = AdamWOptions()
+  package var precision = Precision.fp32
+  /// Bytes that activations may take; nil keeps those of all layers.
+  package var activationBudget: Int?
+
+  package init() {}
+}
+
+/// What a step did.
+package struct StepReport: Sendable, Equatable {
+  /// Mean over the rows that count, in nats, before the step.
+  package let loss: Double
+  /// Of the whole gradient, before clipping.
+  package let gradientNorm: Double
+  package let learningRate: Double
+  /// Rows that counted.
+  package let rows: Int
+}
+
+/// Trains a copy of a model's weights. Pruned weights stay pruned.
+package final class Trainer {
+  package let transformer: Transformer
+  package let parameters: Parameters
+  package let gradients: ParameterBlock
+  package let optimizer: AdamW
+  private let pass: TrainingPass
+  private let largest: Batch
+  private let precision: Precision
+  private let compute: Compute
+  private var teacherMemory: (transformer: Transformer, pass: ForwardPass, hidden: FloatBuffer)?
+
+  /// - Parameter batch: the largest that will be trained on at once.
+  package convenience init(
+    _ student: ModelState, batch: Batch, options: TrainingOptions = TrainingOptions(), compute: Compute
+  ) {
+    let parameters = Parameters(student.transformer, copying: student.revision, pool: compute.pool)
+    self.init(
+      student.transformer, parameters, AdamW(parameters.layout, options.optimizer), batch: batch, options: options,
+      compute: compute)
+  }
+
+  init(
+    _ transformer: Transformer, _ parameters: Parameters, _ optimizer: AdamW, batch: Batch, options: TrainingOptions,
+    compute: Compute
+  ) {
+    self.transformer = transformer
+    self.parameters = parameters
+    self.optimizer = optimizer
+    self.compute = compute
+    largest = batch
+    precision = options.precision
+    gradients = ParameterBlock(parameters.layout)
+    let plan = options.activationBudget.map { ActivationPlan(transformer, batch: batch, budget: $0) }
+    pass = TrainingPass(
+      transformer, batch: batch, plan: plan ?? .keepAll(transformer), compute: compute, precision: precision)
+  }
+
+  /// One optimiser step over `batches` together: gradients add up, the mean is over all of their rows.
+  /// - Parameters:
+  ///   - batches: tokens `[sequences * length]` each, checked by the caller.
+  ///   - length: of every sequence.
+  /// - Throws: `Cancelled` (weights unchanged), `TrainingError`.
+  package func step(
+    _ batches: [[Int32]], length: Int, objective: Objective, learningRate: Double, cancellation: Cancellation
+  ) throws -> StepReport {
+    gradients.clear(pool: compute.pool)
+    let rows = batches.reduce(0) { sum, tokens in
+      switch objective {
+      case .nextToken: sum + tokens.count / length * (length - 1)
+      case .forwardDivergence: sum + tokens.count
+      }
+    }
+    var total = 0.0
+    for tokens in batches {
+      total += try accumulate(
+        tokens, length: length, objective: objective, scale: 1 / Float(rows), cancellation: cancellation)
+    }
+    let norm = try optimizer.step(parameters, gradients, learningRate: learningRate, compute: compute)
+    return StepReport(loss: total / Double(rows), gradientNorm: norm, learningRate: learningRate, rows: rows)
+  }
+
+  /// Adds the gradient of one batch. Returns the sum of its rows' losses.
+  private func accumulate(
+    _ tokens: [Int32], length: Int, objective: Objective, scale: Float, cancellation: Cancellation
+  ) throws(Cancelled) -> Double {
+    let batch = Batch(sequences: tokens.count / length, length: length)
+    let loss: any LogitLoss
+    switch objective {
+    case .nextToken:
+      loss = CrossEntropy(targets: CrossEntropy.nextTokens(tokens, length: length), scale: scale)
+    case .forwardDivergence(let teacher, let temperature):
+      let logits = try teacherLogits(teacher, tokens, batch: batch, cancellation: cancellation)
+      loss = ForwardDivergence(from: logits, temperature: temperature, scale: scale)
+    }
+    try pass.forward(tokens, batch: batch, weights: parameters, cancellation: cancellation)
+    return try pass.backward(through: loss, weights: parameters, into: gradients, cancellation: cancellation)
+  }
+
+  private func teacherLogits(
+    _ teacher: ModelState, _ tokens: [Int32], batch: Batch, cancellation: Cancellation
+  ) throws(Cancelled) -> TeacherLogits {
+    let model = teacher.transformer
+    if teacherMemory?.transformer != model {
+      teacherMemory = (
+        model, model.makeForwardPass(batch: largest, compute: compute, precision: precision),
+        FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
+      )
+    }
+    guard let (_, pass, hidden) = teacherMemory else { preconditionFailure("just made") }
+    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: teacher.revision)
+    for layer in 0..<model.shape.layers {
+      try pass.layer(
+        layer, hidden: hidden.pointer, batch: batch, weights: teacher.revision, cancellation: cancellation)
+    }
+    return TeacherLogits(
+      model, hidden: hidden.pointer, rows: batch.tokens, weights: teacher.revision, compute: compute,
+      precision: precision)
+  }
+}

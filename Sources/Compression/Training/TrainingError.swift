@@ -1,0 +1,29 @@
+// What can be wrong with training: facts, and the one place that puts them into words.
+
+/// Why a training step or a restored state was refused. Nothing was changed.
+package enum TrainingError: Error, Equatable {
+  case scheduleInvalid(expected: String)
+  case nonFiniteGradient(step: Int)
+  case stateMismatch(path: String, reason: String)
+
+  /// A stable word for clients.
+  package var kind: String {
+    switch self {
+    case .scheduleInvalid: "scheduleInvalid"
+    case .nonFiniteGradient: "nonFiniteGradient"
+    case .stateMismatch: "trainingStateMismatch"
+    }
+  }
+
+  package var message: String {
+    switch self {
+    case .scheduleInvalid(let expected):
+      "These numbers make no learning rate schedule. Expected \(expected)."
+    case .nonFiniteGradient(let step):
+      "The gradient of step \(step) is not finite. The weights are those before it. "
+        + "Lower the learning rate, or check the data."
+    case .stateMismatch(let path, let reason):
+      "\(path) does not hold the state of this training: \(reason). Nothing was restored."
+    }
+  }
+}
