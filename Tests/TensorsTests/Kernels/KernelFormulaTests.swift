@@ -175,6 +175,18 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
     #expect(fault(v, V, 1e-9, 1e-6) == nil, "\(random)")
   }
 
+  @Test func withoutAMaskAllWeightsAreKept() {
+    var random = Seeded(12)
+    let before = random.floats(37), g = random.floats(37), ones = [UInt8](repeating: 255, count: 5)
+    var options = ck_adamw(
+      learning_rate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-6, decay: 0, gradient_scale: 1, bias1: 0.1, bias2: 0.1)
+    var p = before, m = [Float](repeating: 0, count: 37), v = m
+    var q = p, n = m, w = v
+    ck_adamw_step(&p, &m, &v, g, nil, 37, &options)
+    ck_adamw_step(&q, &n, &w, g, ones, 37, &options)
+    #expect(p == q && m == n && v == w && zip(p, before).allSatisfy { $0 != $1 })
+  }
+
   @Test func multiplesAndBiases() {
     var y: [Float] = [1, 2, 3], x: [Float] = [1, 1, 9, 1, 1, 9], sums = [0.5, 0]
     ck_axpy(&y, 2, [10, 20, 30], 3)
