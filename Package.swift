@@ -118,8 +118,16 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests", dependencies: ["PipeClient", "JSONRPC", "JSON", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
+    // The kernels' sources once more, in double, and plain references: for tests only.
+    .target(
+      name: "CKernelsDouble", dependencies: ["CKernels"], path: "Tests/Support/CKernelsDouble",
+      cSettings: [
+        .headerSearchPath("../../../Sources/CKernels"),
+        .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]),
+      ]),
     .testTarget(
-      name: "TensorsTests", dependencies: ["TestSupport", "Tensors"], exclude: ["Goldens"], swiftSettings: settings),
+      name: "TensorsTests", dependencies: ["TestSupport", "Tensors", "CKernels", "CKernelsDouble"],
+      exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(
       name: "TransformersTests",
       dependencies: ["TestSupport", "Transformers", "Workspace", "Checkpoints", "Tensors", "JSON", collections],
