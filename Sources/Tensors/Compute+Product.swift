@@ -51,8 +51,9 @@ private struct Product {
   let scratch: ProductScratch
   let cancellation: Cancellation
 
-  /// Steps of k that are packed at a time: enough that going through C once more for each is nothing beside it.
-  private static let longest = 4096
+  /// Steps of k that are packed at a time: enough that going through C once more for each is nothing beside it, few
+  /// enough that all rows of usual operands fit in `most`.
+  private static let longest = 1536
   /// Words of an operand that are packed at a time: 8 MiB, which a shared cache may hold until it has been used.
   private static let most = 1 << 21
   /// Words of the right operand that stay in the cache of a core while rows of the left pass: 512 KiB.
