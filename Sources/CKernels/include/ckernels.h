@@ -87,6 +87,30 @@ int ck_range(float *minimum, float *maximum, double *sum, const float *values, s
 void ck_rank(float *ranks, const float *scores, size_t n, uint32_t *scratch);
 size_t ck_rank_scratch(size_t n);
 
+/* ---- gemm.c, gemm_pack.c: matrix products of packed operands ---------------------------------------------------- */
+
+/* One way to compute C[m,n] (+)= sum_k A(i,k) B(j,k), in fp32 or, with operands rounded to bf16 (nearest even,
+ * denormals to zero), with products and sums in fp32. Operands are packed first, A in panels of `panel_rows` rows and
+ * B in panels of `panel_columns`; a packed operand of r rows takes (r rounded up to whole panels) * steps words,
+ * steps = ceil(k / k_per_word), and panel p begins at word p * panel * steps, so that threads may pack and multiply
+ * panels apart from each other. Sums run in the order of k, whatever the division into calls by rows and columns. */
+typedef struct ck_gemm {
+  const char *name;
+  size_t panel_rows, panel_columns, k_per_word;
+  /* Packs x(i,p) = x[i*row_stride + p*column_stride], i < rows, p < k; `panel` is panel_rows or panel_columns. */
+  void (*pack)(uint32_t *packed, size_t panel, const float *x, size_t row_stride, size_t column_stride, size_t rows,
+               size_t k);
+  /* c[m,n] = (or += if `accumulate`) a · bᵀ over `steps` words of operands packed with a_steps and b_steps words
+   * row, so that a part of k can be taken. m and n need not be whole panels; rows of c are ldc floats apart. */
+  void (*multiply)(float *c, size_t ldc, const uint32_t *a, size_t a_steps, const uint32_t *b, size_t b_steps,
+                   size_t m, size_t n, size_t steps, int accumulate);
+} ck_gemm;
+
+/* The variants that this processor runs, fastest first, of fp32 or bf16 products; NULL past the last. */
+const ck_gemm *ck_gemm_variant(int bf16, size_t index);
+/* Whether bf16 products have instructions of their own here (AVX512-BF16); without, they are no faster than fp32. */
+int ck_has_bf16(void);
+
 /* ---- elementwise.h ---------------------------------------------------------------------------------------------- */
 
 /* x[i] += y[i] */
