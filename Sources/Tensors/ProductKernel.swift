@@ -2,18 +2,13 @@
 
 import CKernels
 
-/// What the operands of a product are rounded to. Products and sums are fp32 either way.
-package enum ProductPrecision: Sendable, CaseIterable {
-  case f32, bf16
-}
-
 /// One way to multiply packed operands: for one instruction set and one precision (CKernels/gemm.c).
 ///
 /// Rounding to bf16 is to nearest, ties to even, denormals to zero; NaN and infinities pass. All variants of a precision
 /// round alike and sum in the order of k, but fuse and pair differently: results differ by the rounding of fp32 sums.
 /// One variant gives the same bits however many threads work.
 package struct ProductKernel: Sendable {
-  package let precision: ProductPrecision
+  package let precision: Precision
   /// The instruction set: `avx512-bf16`, `avx512`, `avx2` or `plain`.
   package let name: String
   /// Rows of a panel of the left operand, and of the right one.
@@ -35,21 +30,21 @@ package struct ProductKernel: Sendable {
   package static var hasFastBF16: Bool { ck_has_bf16() != 0 }
 
   /// Every variant that this processor runs, fastest first. Never empty.
-  package static func available(_ precision: ProductPrecision) -> [ProductKernel] {
+  package static func available(_ precision: Precision) -> [ProductKernel] {
     var kernels: [ProductKernel] = []
     while let kernel = ProductKernel(precision, index: kernels.count) { kernels.append(kernel) }
     return kernels
   }
 
-  private static let fastestF32 = available(.f32)[0]
+  private static let fastestFP32 = available(.fp32)[0]
   private static let fastestBF16 = available(.bf16)[0]
 
   /// The fastest variant here.
-  package static func fastest(_ precision: ProductPrecision) -> ProductKernel {
-    precision == .bf16 ? fastestBF16 : fastestF32
+  package static func fastest(_ precision: Precision) -> ProductKernel {
+    precision == .bf16 ? fastestBF16 : fastestFP32
   }
 
-  private init?(_ precision: ProductPrecision, index: Int) {
+  private init?(_ precision: Precision, index: Int) {
     guard let variant = ck_gemm_variant(precision == .bf16 ? 1 : 0, index)?.pointee,
       let pack = variant.pack, let multiply = variant.multiply
     else { return nil }

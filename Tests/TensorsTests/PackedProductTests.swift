@@ -52,7 +52,7 @@ func productInDouble(_ a: [Float], _ b: [Float], _ start: [Float], m: Int, n: In
 }
 
 @Suite struct PackedProductTests {
-  static let kernels = ProductPrecision.allCases.flatMap(ProductKernel.available)
+  static let kernels = Precision.allCases.flatMap(ProductKernel.available)
 
   /// The product as [m, n], computed with rows that are `gap` floats longer, which must stay what they were.
   static func product(
@@ -180,8 +180,8 @@ func productInDouble(_ a: [Float], _ b: [Float], _ start: [Float], m: Int, n: In
     }
   }
 
-  @Test(arguments: ProductPrecision.allCases)
-  func variantsAgreeWithThePlainOne(precision: ProductPrecision) throws {
+  @Test(arguments: Precision.allCases)
+  func variantsAgreeWithThePlainOne(precision: Precision) throws {
     let kernels = ProductKernel.available(precision), (m, n, k) = (45, 100, 333)
     let plain = try #require(kernels.last)
     #expect(plain.name == "plain")
@@ -212,8 +212,8 @@ func productInDouble(_ a: [Float], _ b: [Float], _ start: [Float], m: Int, n: In
   }
 
   /// Operands so large that they are packed in parts, of whole numbers whose sums are exact: u[i] w[p] by v[j] w[p].
-  @Test(arguments: ProductPrecision.allCases, [(1400, 1400, 3100), (3, 1400, 3100), (1400, 5, 3100), (1, 40, 20000)])
-  func partsOfLargeOperands(precision: ProductPrecision, shape: (m: Int, n: Int, k: Int)) throws {
+  @Test(arguments: Precision.allCases, [(1400, 1400, 3100), (3, 1400, 3100), (1400, 5, 3100), (1, 40, 20000)])
+  func partsOfLargeOperands(precision: Precision, shape: (m: Int, n: Int, k: Int)) throws {
     let (m, n, k) = shape
     func value(_ i: Int, _ p: Int, _ modulus: Int) -> Float { Float((i % modulus - 2) * (p % 3 - 1)) }
     func operand(_ rows: Int, _ modulus: Int) -> FloatBuffer {
@@ -314,8 +314,8 @@ func productInDouble(_ a: [Float], _ b: [Float], _ start: [Float], m: Int, n: In
   }
 
   /// Sums longer than are taken at once begin in the middle of packed weights.
-  @Test(arguments: ProductPrecision.allCases)
-  func longSums(precision: ProductPrecision) throws {
+  @Test(arguments: Precision.allCases)
+  func longSums(precision: Precision) throws {
     let O = 35, I = 9001, m = 3
     var random = Seeded(5)
     let compute = try RowOperationTests.compute(threads: 2), kernel = ProductKernel.fastest(precision)
