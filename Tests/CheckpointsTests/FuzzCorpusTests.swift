@@ -20,8 +20,8 @@ enum FuzzCorpus {
     }
   }
 
-  /// Calls `body` with `content`, its beginnings (all of a small file, 100 of a larger one), and `flips` copies in which
-  /// one to four bytes are others: the same ones every time.
+  /// Calls `body` with `content`, its beginnings (all of a small file, 100 of a larger one), and `flips` copies in
+  /// which one to four bytes are others: the same ones every time.
   static func forEachMutation(of content: [UInt8], flips: Int, _ body: ([UInt8]) -> Void) -> Int {
     body(content)
     var calls = 1

@@ -99,7 +99,8 @@ import Workspace
         model.state, checkpoint: checkpoint, to: folder.file(name), replacing: false, provenance: [:],
         monitor: Monitor())
     }
-    let before = try Checkpoint.open(path: folder.file("plain")), after = try Checkpoint.open(path: folder.file("gemma"))
+    let before = try Checkpoint.open(path: folder.file("plain"))
+    let after = try Checkpoint.open(path: folder.file("gemma"))
     #expect(after.configuration == before.configuration && after.configuration[Checkpoint.normOffsetKey] == nil)
     for (name, view) in before.tensors {
       let offset: Float = name.hasSuffix("norm.weight") ? 1 : 0

@@ -1,7 +1,7 @@
 """Writes the seeds of the fuzzers: corpus.py [FOLDER]
 
-Small valid files of every kind that is read, and a few that break one rule, under Corpus/TARGET/seed-*. Files there with
-other names are findings of the fuzzers and stay. Made with gguf 0.19; deterministic: running it again changes nothing.
+Small valid files of every kind that is read, and a few that break one rule, under Corpus/TARGET/seed-*. Files there
+with other names are findings of the fuzzers and stay. Made with gguf 0.19; deterministic: running it again changes nothing.
 """
 import json
 import struct
@@ -71,9 +71,10 @@ def ggufs(folder: Path) -> None:
     norms = ["attn_norm", "ffn_norm"]
     llama = ends | layer(ATTENTION | GATED, *norms)
     write_gguf(folder / "seed-llama3.gguf", "llama", DECODER, llama | {"rope_freqs.weight": (4,)}, tokens, "Q8_0")
-    write_gguf(folder / "seed-linear.gguf", "llama", DECODER | {"rope.scaling.type": "linear", "rope.scaling.factor": 2.0},
-               llama, tokens, "BF16")
-    write_gguf(folder / "seed-qwen2.gguf", "qwen2", DECODER, ends | layer(ATTENTION | GATED | BIASES, *norms), tokens, "Q5_0")
+    linear = {"rope.scaling.type": "linear", "rope.scaling.factor": 2.0}
+    write_gguf(folder / "seed-linear.gguf", "llama", DECODER | linear, llama, tokens, "BF16")
+    write_gguf(folder / "seed-qwen2.gguf", "qwen2", DECODER, ends | layer(ATTENTION | GATED | BIASES, *norms), tokens,
+               "Q5_0")
     write_gguf(folder / "seed-qwen3.gguf", "qwen3", DECODER,
                ends | layer(ATTENTION | GATED, *norms, "attn_q_norm", "attn_k_norm"), tokens, "Q4_0")
     write_gguf(folder / "seed-gemma3.gguf", "gemma3", DECODER | {"attention.sliding_window": 16},
@@ -99,8 +100,8 @@ def ggufs(folder: Path) -> None:
     nested += struct.pack("<IQ", 9, 2) + 2 * (struct.pack("<IQ", 8, 1) + struct.pack("<Q2s", 2, b"xy"))
     (folder / "seed-nested.gguf").write_bytes(nested)
     scalars = b"".join(struct.pack("<Q1sI", 1, bytes([97 + kind]), kind) + bytes(size)
-                       for kind, size in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8),
-                                          (12, 8)])
+                       for kind, size in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8),
+                                          (11, 8), (12, 8)])
     (folder / "seed-scalars.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 2, 0, 11) + scalars)
 
 
@@ -127,7 +128,8 @@ def safetensors(folder: Path) -> None:
     write("huge", {"a": entry("F64", [1 << 62, 1 << 62], 0, 1 << 62)}, 4)
     write("negative", {"a": entry("U8", [-1], -4, 4)}, 4)
     write("deep", '{"a":' + "[" * 60 + "]" * 60 + "}", 0)
-    write("twice", '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', 2)
+    write("twice", '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},'
+          '"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', 2)
 
 
 def tokenizers(folder: Path) -> None:
@@ -190,8 +192,8 @@ def configurations(folder: Path) -> None:
         "qwen2": decoder | {"model_type": "qwen2", "use_sliding_window": False, "sliding_window": None,
                             "max_window_layers": 1, "hidden_act": "silu"},
         "qwen3": decoder | {"model_type": "qwen3", "attention_bias": False, "hidden_act": "silu"},
-        "gemma3": decoder | {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 16,
-                             "query_pre_attn_scalar": 8, "rope_local_base_freq": 1e4, "espalier_norm_offset": 0,
+        "gemma3": decoder | {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh",
+                             "sliding_window": 16, "query_pre_attn_scalar": 8, "rope_local_base_freq": 1e4, "espalier_norm_offset": 0,
                              "layer_types": ["sliding_attention", "full_attention"], "final_logit_softcapping": None,
                              "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e6},
                                                  "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}},
@@ -199,8 +201,8 @@ def configurations(folder: Path) -> None:
                  "vocab_size": 40, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5,
                  "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False},
         "opt": {"model_type": "opt", "hidden_size": 32, "ffn_dim": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-                "max_position_embeddings": 64, "vocab_size": 40, "word_embed_proj_dim": 32, "activation_function": "relu",
-                "do_layer_norm_before": True, "enable_bias": True, "layer_norm_elementwise_affine": True},
+                "max_position_embeddings": 64, "vocab_size": 40, "word_embed_proj_dim": 32,
+                "activation_function": "relu", "do_layer_norm_before": True, "enable_bias": True, "layer_norm_elementwise_affine": True},
     }
     for name, seed in seeds.items():
         (folder / f"seed-{name}.json").write_text(json.dumps(seed, separators=(",", ":")))
