@@ -1,5 +1,6 @@
 // The natural order of a model's tensors: embeddings, layers from the first to the last, final norm, head; in a layer
-// the order in which the data flows, each bias behind its weight. Unknown names come last in their group, by their bytes.
+// the order in which the data flows, each bias behind its weight. Unknown names come last in their group, by their
+// bytes.
 
 import OrderedCollections
 

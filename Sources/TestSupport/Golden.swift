@@ -30,7 +30,8 @@ package struct Golden: Sendable {
 
   /// How to make the file again, from its own metadata.
   package var recipe: String {
-    let versions = ["python", "torch", "transformers", "gguf", "numpy"].compactMap { key in file.metadata[key].map { "\(key) \($0)" } }
+    let tools = ["python", "torch", "transformers", "gguf", "numpy"]
+    let versions = tools.compactMap { tool in file.metadata[tool].map { "\(tool) \($0)" } }
     let generator = file.metadata["generator"] ?? "a script that it does not name"
     return "Written by \(generator) (\(versions.joined(separator: ", "))); run that script to write it again."
   }

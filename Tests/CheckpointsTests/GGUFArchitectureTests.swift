@@ -46,7 +46,8 @@ extension GGUFBuilder {
       ("rope.freq_base", .float32(1_000_000)),
     ]
     builder.metadata = [("general.architecture", .string(architecture))]
-    builder.metadata += (sizes + (architecture == "gpt2" ? [("attention.layer_norm_epsilon", .float32(1e-5))] : decoder))
+    let others = architecture == "gpt2" ? [("attention.layer_norm_epsilon", .float32(1e-5))] : decoder
+    builder.metadata += (sizes + others)
       .map { ("\(architecture).\($0)", $1) }
     builder.metadata.append(("tokenizer.ggml.tokens", .strings((0..<40).map { "t\($0)" })))
     builder.tensors = try ArchitectureGolden(architecture).tensors.map { tensor in

@@ -364,6 +364,12 @@ private func small(_ change: (inout GGUFBuilder) -> Void = { _ in }) -> [UInt8] 
     ("llama.expert_count", .uint32(8), .unsupportedKey("llama.expert_count", value: "8")),
     ("llama.attention.sliding_window", .uint32(4096), .unsupportedKey("llama.attention.sliding_window", value: "4096")),
     ("llama.logit_scale", .float32(0.5), .unsupportedKey("llama.logit_scale", value: "0.5")),
+    (
+      "split.count", .uint16(3),
+      .metadataValue(
+        key: "split.count", found: "3",
+        expected: "1, a model in one file (llama-gguf-split --merge makes it of the parts)")
+    ),
     ("tokenizer.ggml.tokens", nil, .metadataMissing(key: "tokenizer.ggml.tokens")),
     ("tokenizer.ggml.merges", nil, .metadataMissing(key: "tokenizer.ggml.merges")),
     (

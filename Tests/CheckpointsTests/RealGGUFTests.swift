@@ -21,8 +21,9 @@ private let gemma3Path = environment["ESPALIER_GEMMA3_GGUF"], qwen2Path = enviro
     let configuration = try file.configuration()
     let (tensors, _) = try Checkpoint.translatedTensors(of: file, configuration)
     let shapes = try #require(golden["tensors"]?.object).map { ($0, $1.array?.compactMap(\.integer)) }
-    #expect(Dictionary(uniqueKeysWithValues: tensors.map { ($0.key, $0.value.shape) })
-      == Dictionary(uniqueKeysWithValues: shapes))
+    #expect(
+      Dictionary(uniqueKeysWithValues: tensors.map { ($0.key, $0.value.shape) })
+        == Dictionary(uniqueKeysWithValues: shapes))
     #expect(!TensorOrder.sorted(tensors).isEmpty)
     for row in try #require(golden["rows"]?.array) {
       let name = try #require(row["name"]?.string), bits = try #require(row["bits"]?.array).compactMap(\.integer)

@@ -1,6 +1,6 @@
 // Exported models: what the daemon computed with masks, the folder computes without.
 
-import Checkpoints
+@testable import Checkpoints
 import Compression
 import JSON
 import OrderedCollections
@@ -82,6 +82,33 @@ import Workspace
       let metadata = try SafetensorsFile(path: folder.file("\(name)/model.safetensors")).metadata
       #expect(metadata == ["format": "pt", "revision": "r0"])
     }
+  }
+
+  /// Norms that GGUF keeps with 1 added lose it; everything else stays, and the key that says so is gone.
+  @Test func normsLoseTheirOffset() throws {
+    let folder = TemporaryFolder()
+    let model = try Self.pruned("blocks-q4-gguf")
+    let plain = model.checkpoint
+    var configuration = plain.configuration
+    configuration[Checkpoint.normOffsetKey] = 0
+    let gemma = Checkpoint(
+      format: plain.format, path: plain.path, configuration: configuration, tensors: plain.tensors,
+      storedNames: plain.storedNames, tokenizer: plain.tokenizer, companionFiles: plain.companionFiles)
+    for (name, checkpoint) in [("plain", plain), ("gemma", gemma)] {
+      _ = try exportHuggingFace(
+        model.state, checkpoint: checkpoint, to: folder.file(name), replacing: false, provenance: [:],
+        monitor: Monitor())
+    }
+    let before = try Checkpoint.open(path: folder.file("plain"))
+    let after = try Checkpoint.open(path: folder.file("gemma"))
+    #expect(after.configuration == before.configuration && after.configuration[Checkpoint.normOffsetKey] == nil)
+    for (name, view) in before.tensors {
+      let offset: Float = name.hasSuffix("norm.weight") ? 1 : 0
+      let written = try #require(after.tensors[name])
+      let expected = Matrix(MaskedTensor(weights: view)).values.map { Double(Float($0) - offset) }
+      #expect(Matrix(MaskedTensor(weights: written)).values == expected, "\(name)")
+    }
+    #expect(before.tensors.keys.count { $0.hasSuffix("norm.weight") } >= 3)
   }
 
   @Test func exportingTwiceGivesTheSameBytes() throws {

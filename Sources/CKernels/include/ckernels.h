@@ -24,7 +24,7 @@ const char *ck_instruction_set(void);
  * wherever there are such instructions, for older versions take AVX2 kernels on processors newer than themselves. */
 const char *ck_openblas_core(void);
 
-/* ---- convert.c, convert_blocks.c, convert_superblocks.c: storage to fp32 ------------------------------------------ */
+/* ---- convert.c, convert_blocks.c, convert_superblocks.c: storage to fp32 ----------------------------------------- */
 
 void ck_f16_to_f32(float *out, const uint16_t *in, size_t n);
 void ck_bf16_to_f32(float *out, const uint16_t *in, size_t n);

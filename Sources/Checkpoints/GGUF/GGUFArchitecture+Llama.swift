@@ -4,7 +4,7 @@ import JSON
 import OrderedCollections
 
 extension GGUFArchitecture {
-  /// The only one here whose rotary embedding turns neighbours, for which the rows of q and k are interleaved; Llama 3's
+  /// The only one whose rotary embedding turns neighbours, for which the rows of q and k are interleaved. Llama 3's
   /// scaling of it is a tensor of factors (GGUFRope.swift).
   static let llama = GGUFArchitecture(
     name: "llama", title: "Llama", outside: decoderOutside, layers: "model.layers.",

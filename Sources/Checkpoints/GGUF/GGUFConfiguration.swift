@@ -22,6 +22,7 @@ extension GGUFFile {
       return ["model_type": JSON(try fault { file throws(GGUFFault) in try file.string("general.architecture") })]
     }
     return try fault { file throws(GGUFFault) in
+      try file.checkWhole()
       let fields = GGUFFields(file: file, architecture: architecture.name)
       try fields.checkKeys(understood: architecture.understood)
       var configuration = try architecture.configuration(fields)
@@ -30,6 +31,14 @@ extension GGUFFile {
       }
       return configuration
     }
+  }
+
+  /// Refuses one of several files that a model was split into: the rest of the tensors is elsewhere.
+  private func checkWhole() throws(GGUFFault) {
+    guard metadata["split.count"] != nil, case let count = try integer("split.count"), count > 1 else { return }
+    throw .metadataValue(
+      key: "split.count", found: String(count),
+      expected: "1, a model in one file (llama-gguf-split --merge makes it of the parts)")
   }
 
   /// Ids of special tokens, and what config.json calls them.
@@ -77,7 +86,8 @@ extension GGUFFields {
     let layers = try positive("block_count")
     guard layers <= file.tensors.count else {
       throw .metadataValue(
-        key: key("block_count"), found: String(layers), expected: "at most \(file.tensors.count), the number of tensors")
+        key: key("block_count"), found: String(layers),
+        expected: "at most \(file.tensors.count), the number of tensors")
     }
     return layers
   }

@@ -1,5 +1,5 @@
-// Typed access to GGUF metadata: by whole keys, and under the prefix of an architecture. A missing key, a wrong type and
-// a value out of range are faults with the key's name.
+// Typed access to GGUF metadata: by whole keys, and under the prefix of an architecture. A missing key, a wrong type
+// and a value out of range are faults with the key's name.
 
 import OrderedCollections
 

@@ -34,7 +34,9 @@ extension GGUFFields {
       throw .metadataValue(key: key("rope.freq_base"), found: String(base), expected: "more than 0")
     }
     let linear = try linearScaling()
-    guard factors, let tensor = file.tensors[GGUFRope.factorTensor] else { return GGUFRope(base: base, scaling: linear) }
+    guard factors, let tensor = file.tensors[GGUFRope.factorTensor] else {
+      return GGUFRope(base: base, scaling: linear)
+    }
     guard linear == nil else { throw .ropeFactors(GGUFRope.factorTensor) }
     return GGUFRope(base: base, scaling: try llama3Scaling(tensor, base: base))
   }
@@ -83,8 +85,8 @@ extension GGUFFields {
   }
 }
 
-/// Llama 3's scaling of rotary embeddings (Llama Team 2024; `_compute_llama3_parameters` of transformers). All its models
-/// share the three numbers besides the factor.
+/// Llama 3's scaling of rotary embeddings (Llama Team 2024; `_compute_llama3_parameters` of transformers). All its
+/// models share the three numbers besides the factor.
 struct Llama3Scaling {
   let factor: Double
   let lowFrequencyFactor = 1.0

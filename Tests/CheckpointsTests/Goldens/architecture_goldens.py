@@ -1,12 +1,12 @@
 """Writes architectures.json: architecture_goldens.py [FOLDER]
 
-For every architecture that is read from GGUF, the tensors of a tiny model of two layers as transformers names them, with
-the names that gguf-py's tables (`get_tensor_name_map`, which llama.cpp's converter uses) give them:
+For every architecture that is read from GGUF, the tensors of a tiny model of two layers as transformers names them,
+with the names that gguf-py's tables (`get_tensor_name_map`, which llama.cpp's converter uses) give them:
 
 {"qwen3": {"class": ..., "tensors": [[GGUF name, Hugging Face name, [rows, columns]], ...]}, ...}
 
-in the order of the state dict. Shapes are rows first; those of GPT-2's Conv1D, which is stored transposed, are turned to
-rows of outputs, as GGUF has them. OPT, which has no GGUF form, is there for its names: its GGUF names are null.
+in the order of the state dict. Shapes are rows first; those of GPT-2's Conv1D, which is stored transposed, are turned
+to rows of outputs, as GGUF has them. OPT, which has no GGUF form, is there for its names: its GGUF names are null.
 Made with gguf 0.19 and transformers 5.23; versions are inside. Deterministic: running it again changes nothing.
 """
 import json
@@ -26,8 +26,8 @@ MODELS = {
     "qwen2": (hf.Qwen2ForCausalLM, hf.Qwen2Config(**DECODER)),
     "qwen3": (hf.Qwen3ForCausalLM, hf.Qwen3Config(**DECODER)),
     "gemma3": (hf.Gemma3ForCausalLM, hf.Gemma3TextConfig(**DECODER)),
-    "gpt2": (hf.GPT2LMHeadModel, hf.GPT2Config(vocab_size=40, n_positions=32, n_embd=16, n_layer=2, n_head=4, n_inner=24,
-                                               tie_word_embeddings=False)),
+    "gpt2": (hf.GPT2LMHeadModel, hf.GPT2Config(vocab_size=40, n_positions=32, n_embd=16, n_layer=2, n_head=4,
+                                               n_inner=24, tie_word_embeddings=False)),
     "opt": (hf.OPTForCausalLM, hf.OPTConfig(vocab_size=40, hidden_size=16, num_hidden_layers=2, ffn_dim=24,
                                             num_attention_heads=4, max_position_embeddings=32, word_embed_proj_dim=8,
                                             tie_word_embeddings=False)),

@@ -1,0 +1,1 @@
+../../TransformersTests/Readers.swift
