@@ -1,5 +1,6 @@
 // A revision as a Hugging Face folder: masks burnt into the weights, everything else as it was loaded.
 
+import Transformers
 package import Checkpoints
 import JSON
 package import OrderedCollections
@@ -29,8 +30,10 @@ package func exportHuggingFace(
     let view = tensor.weights.view
     let offset: Float = normsHaveOne && Checkpoint.isNorm(name) ? 1 : 0
     let dtype: DType = view.dtype.blockElements == 1 && offset == 0 ? view.dtype : .f32
-    return SafetensorsEntry(name: name, dtype: dtype, shape: view.shape) { sink in
-      try produce(tensor.masked, as: dtype, subtracting: offset, into: sink)
+    let isTransposed = state.transformer.isTransposedInHuggingFace(name)
+    return SafetensorsEntry(name: name, dtype: dtype, shape: isTransposed ? view.shape.reversed() : view.shape) { sink in
+      let masked = isTransposed ? transposed(tensor.masked, as: dtype) : tensor.masked
+      try produce(masked, as: dtype, subtracting: offset, into: sink)
     }
   }
   if checkpoint.format == .gguf { configuration["torch_dtype"] = "float32" }
@@ -49,6 +52,24 @@ package func exportHuggingFace(
     files = folder.files.map { ExportedFile(name: $0.name, bytes: $0.byteCount) }
   }
   return files
+}
+
+/// The tensor as [inputs, outputs] in memory of its own, its mask burnt in.
+private func transposed(_ tensor: MaskedTensor, as dtype: DType) -> MaskedTensor {
+  let rowBytes = tensor.columns * dtype.blockBytes
+  let storage = OwnedBytes(count: tensor.rows * rowBytes) { target in
+    for row in 0..<tensor.rows {
+      let place = UnsafeMutableRawBufferPointer(rebasing: target[row * rowBytes..<(row + 1) * rowBytes])
+      if dtype == tensor.weights.dtype {
+        place.copyBytes(from: tensor.storedBytes(rows: row..<row + 1))
+      } else if let floats = place.baseAddress?.assumingMemoryBound(to: Float.self) {
+        tensor.readRow(row, into: floats)
+      }
+    }
+  }
+  let view = TensorView(storage: storage, byteOffset: 0, dtype: dtype, shape: [tensor.rows, tensor.columns])
+  guard let view = view?.transposed else { preconditionFailure("a matrix of a plain type can be transposed") }
+  return MaskedTensor(weights: view)
 }
 
 /// Hands the rows of a tensor to `sink` in pieces of about a megabyte.

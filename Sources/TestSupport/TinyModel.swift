@@ -16,6 +16,12 @@ package struct TestModel: Sendable {
     "grouped-f32", "tied-bf16", "wide-heads-f16", "grouped-f32-gguf", "blocks-q8-gguf", "blocks-q4-gguf",
   ]
 
+  /// The names of the tiny models of every family: odd sizes, a vocabulary of 101 or 117, with what PyTorch computes
+  /// for them, forward and backward, beside.
+  package static let families = [
+    "llama3", "llama-linear", "mistral", "qwen2", "qwen2-window", "qwen3", "gemma3_text", "gpt2", "opt",
+  ]
+
   /// - Throws: `CheckpointError`, `TransformerError`.
   package init(path: String) throws {
     checkpoint = try Checkpoint.open(path: path)

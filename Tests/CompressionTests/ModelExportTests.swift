@@ -30,7 +30,7 @@ import Workspace
   }
 
   /// Bit-equal losses from the folder, whatever the layout and types of the source.
-  @Test(arguments: TestModel.tiny)
+  @Test(arguments: TestModel.tiny + TestModel.families)
   func exportedModelComputesTheSame(name: String) throws {
     let folder = TemporaryFolder()
     let model = try Self.pruned(name)

@@ -92,14 +92,18 @@ struct BadModelTests {
       ("another vocabulary", "\"vocab_size\": 67", "\"vocab_size\": 66", "shapeMismatch"),
       ("another width", "\"hidden_size\": 24", "\"hidden_size\": 30", "shapeMismatch"),
       ("another inner width", "\"intermediate_size\": 56", "\"intermediate_size\": 55", "shapeMismatch"),
-      ("tied though a head is there", "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true", "tensorUnexpected"),
-      ("unknown architecture", "\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "unknownArchitecture"),
+      ("unknown architecture", "\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "unknownArchitecture"),
       ("no architecture", "\"model_type\"", "\"type_of_model\"", nil),
       ("scaled positions", "\"rope_type\": \"default\"", "\"rope_type\": \"llama3\"", nil),
       ("old scaled positions", "\"use_cache\"", "\"rope_scaling\": {\"type\": \"linear\"}, \"use_cache\"", nil),
+      (
+        "contradictory positions", "\"use_cache\"",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"use_cache\"", nil
+      ),
+      ("a field that nobody knows", "\"use_cache\"", "\"qk_layernorm\": true, \"use_cache\"", nil),
       ("impossible positions", "\"rope_theta\": 10000.0", "\"rope_theta\": 0", nil),
-      ("biases", "\"attention_bias\": false", "\"attention_bias\": true", nil),
-      ("another activation", "\"silu\"", "\"gelu\"", nil), ("negative epsilon", "1e-06", "-1", nil),
+      ("biases", "\"attention_bias\": false", "\"attention_bias\": true", "tensorMissing"),
+      ("another activation", "\"silu\"", "\"mish\"", nil), ("negative epsilon", "1e-06", "-1", nil),
       ("no JSON", "{", "(", "invalidJSON"), ("not a number", "1e-06", "NaN", "invalidJSON"),
       ("a member twice", "\"use_cache\"", "\"vocab_size\": 67, \"use_cache\"", "invalidJSON"),
     ].map { what, old, new, kind in

@@ -9,15 +9,17 @@ extension Rotary {
   init(
     _ fields: inout JSONFields, headSize: Int, maximumLength: Int, defaultBase: Double
   ) throws(JSONFieldError) {
-    let old = try fields.double("rope_theta", in: Self.bases, default: defaultBase)
-    let scaling = try fields.optionalFields("rope_scaling")
-    if let parameters = try fields.optionalFields("rope_parameters") {
-      try self.init(parameters, headSize: headSize, maximumLength: maximumLength, defaultBase: old)
-    } else if let scaling {
-      try self.init(scaling, headSize: headSize, maximumLength: maximumLength, defaultBase: old)
-    } else {
-      self.init(headSize: headSize, base: old)
+    let base = try fields.double("rope_theta", in: Self.bases, default: defaultBase)
+    func rotary(_ object: JSONFields?) throws(JSONFieldError) -> Rotary? {
+      guard let object else { return nil }
+      return try Rotary(object, headSize: headSize, maximumLength: maximumLength, defaultBase: base)
     }
+    let new = try rotary(fields.optionalFields("rope_parameters"))
+    let old = try rotary(fields.optionalFields("rope_scaling"))
+    if let new, let old, new.scaling != old.scaling {
+      throw fields.error(.outOfRange, "rope_scaling", expected: "what rope_parameters says, or nothing")
+    }
+    self = new ?? old ?? Rotary(headSize: headSize, base: base)
   }
 
   /// The rotary embedding that one object describes.
@@ -32,7 +34,8 @@ extension Rotary {
     _ = try fields.double("partial_rotary_factor", in: 1...1, default: 1)
     let factors = 1...1e6
     switch kind {
-    case "linear": self.init(headSize: headSize, base: base, scaling: .linear(factor: try fields.double("factor", in: factors)))
+    case "linear":
+      self.init(headSize: headSize, base: base, scaling: .linear(factor: try fields.double("factor", in: factors)))
     case "llama3":
       let low = try fields.double("low_freq_factor", in: 1e-6...1e6)
       let high = try fields.double("high_freq_factor", in: 1e-6...1e6)
