@@ -38,6 +38,8 @@ let package = Package(
       name: "CJSONC", pkgConfig: "json-c", providers: [.apt(["libjson-c-dev"])]),
     .systemLibrary(
       name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    // Without pkg-config, whose flags for it SwiftPM warns of; the header is where every compiler looks.
+    .systemLibrary(name: "CUTF8Proc"),
     .systemLibrary(
       name: "CMD", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
     .systemLibrary(name: "CPluginABI"),
@@ -50,7 +52,8 @@ let package = Package(
     .target(name: "Threads", dependencies: ["CSystem"], swiftSettings: settings),
     .target(name: "Tensors", dependencies: ["CKernels", "CSystem", "Threads"], swiftSettings: settings),
     .target(
-      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", "CSystem", collections], swiftSettings: settings),
+      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", "CUTF8Proc", "CSystem", collections],
+      swiftSettings: settings),
     .target(
       name: "Transformers", dependencies: ["Checkpoints", "Tensors", "JSON", collections],
       swiftSettings: settings),

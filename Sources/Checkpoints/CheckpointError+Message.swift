@@ -243,6 +243,9 @@ extension TokenizerFault {
     case .textTooLong(let bytes, let limit):
       "The text has \(bytes) bytes; at most \(limit) are encoded at once. Give it in parts."
     case .specialToken(let token): "The special token \(quoted(token)) is not in the vocabulary."
+    case .unknownCharacter(let character):
+      "No token has the character \(quoted(character)), and there is no token for unknown ones. "
+        + "Leave it out of the text."
     case .unknownID(let id, let size): "There is no token \(id); ids are from 0 to \(size - 1)."
     }
   }

@@ -170,6 +170,8 @@ package enum TokenizerFault: Error, Sendable, Equatable {
   case textTooLong(bytes: Int, limit: Int)
   /// A special token that is not in the vocabulary.
   case specialToken(String)
+  /// A character that no token has, of a tokenizer without an unknown token.
+  case unknownCharacter(String)
   /// Decoding: no token has this id.
   case unknownID(Int, vocabularySize: Int)
 }

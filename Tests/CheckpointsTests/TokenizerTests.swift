@@ -68,11 +68,7 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
     ("no model", { $0["model"] = nil }, .field("model", expected: "an object")),
     (
       "WordPiece", { $0["model"]?["type"] = "WordPiece" },
-      .unsupported(part: "model.type", found: "WordPiece", supported: "BPE")
-    ),
-    (
-      "byte fallback", { $0["model"]?["byte_fallback"] = true },
-      .unsupported(part: "model.byte_fallback", found: "true", supported: "false, with a ByteLevel pre-tokenizer")
+      .unsupported(part: "model.type", found: "WordPiece", supported: "BPE, Unigram")
     ),
     (
       "dropout", { $0["model"]?["dropout"] = 0.1 },
@@ -101,44 +97,93 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
     ("merge part", { $0["model"]?["merges"] = ["a zz"] }, .mergeToken(index: 0, token: "zz")),
     ("merge result", { $0["model"]?["merges"] = ["a c"] }, .mergeToken(index: 0, token: "ac")),
     ("unknown token", { $0["model"]?["unk_token"] = "<unk>" }, .specialToken("<unk>")),
-    ("NFC", { $0["normalizer"] = ["type": "NFC"] }, .unsupported(part: "normalizer", found: "NFC", supported: "null")),
-    ("no decoder", { $0["decoder"] = nil }, .unsupported(part: "decoder", found: "none", supported: "ByteLevel")),
     (
-      "no pre-tokenizer", { $0["pre_tokenizer"] = nil },
-      .unsupported(part: "pre_tokenizer", found: "null", supported: steps)
+      "Nmt", { $0["normalizer"] = ["type": "Nmt"] },
+      .unsupported(part: "normalizer", found: "Nmt", supported: NormalizerReader.supported)
     ),
     (
-      "Metaspace", { $0["pre_tokenizer"] = ["type": "Metaspace"] },
-      .unsupported(part: "pre_tokenizer", found: "Metaspace", supported: steps)
+      "normalizer in a sequence",
+      { $0["normalizer"] = ["type": "Sequence", "normalizers": [["type": "NFC"], ["type": "BertNormalizer"]]] },
+      .unsupported(part: "normalizer", found: "BertNormalizer", supported: NormalizerReader.supported)
     ),
     (
-      "no ByteLevel", { $0["pre_tokenizer"] = ["type": "Digits", "individual_digits": true] },
-      .unsupported(part: "pre_tokenizer", found: "no ByteLevel", supported: steps)
+      "character map that is no base64",
+      { $0["normalizer"] = ["type": "Precompiled", "precompiled_charsmap": "%"] },
+      .field("normalizer.precompiled_charsmap", expected: "base64 of a SentencePiece character map")
     ),
     (
-      "behind ByteLevel",
-      { $0["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "Digits"]]] },
-      .unsupported(part: "pre_tokenizer", found: "Digits behind ByteLevel", supported: steps)
+      "character map that is cut off",
+      { $0["normalizer"] = ["type": "Precompiled", "precompiled_charsmap": "////AAAA"] },
+      .field("normalizer.precompiled_charsmap", expected: CharacterMap.expected)
     ),
     (
-      "Removed",
-      { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["Regex": "a"], "behavior": "Removed", "invert": false] },
-      .unsupported(part: "pre_tokenizer", found: "Split with behavior Removed", supported: steps)
+      "replace without pattern", { $0["normalizer"] = ["type": "Replace", "content": "x"] },
+      .field("normalizer.pattern", expected: "{\"String\": ...} or {\"Regex\": ...}")
     ),
     (
-      "invert",
-      { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["Regex": "a"], "behavior": "Isolated", "invert": true] },
-      .unsupported(part: "pre_tokenizer", found: "Split with invert", supported: steps)
+      "CTC", { $0["decoder"] = ["type": "CTC"] },
+      .unsupported(part: "decoder", found: "CTC", supported: DecoderReader.supported)
     ),
     (
-      "split by text", { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["String": "a"], "behavior": "Isolated"] },
-      .unsupported(part: "pre_tokenizer", found: "Split without a Regex", supported: steps)
-    ),
-    (
-      "post-processor", { $0["post_processor"] = ["type": "BertProcessing"] },
+      "decoder with a Regex", { $0["decoder"] = ["type": "Replace", "pattern": ["Regex": "a"], "content": ""] },
       .unsupported(
-        part: "post_processor", found: "BertProcessing",
-        supported: "TemplateProcessing, ByteLevel and a Sequence of these")
+        part: "decoder", found: "Replace with a Regex or an empty String", supported: DecoderReader.supported)
+    ),
+    (
+      "strip of two characters", { $0["decoder"] = ["type": "Strip", "content": "ab", "start": 1, "stop": 0] },
+      .field("decoder.content", expected: "one character")
+    ),
+    (
+      "strip forever", { $0["decoder"] = ["type": "Strip", "content": "a", "start": 1, "stop": 99_999_999] },
+      .field("decoder.stop", expected: "a count from 0 to 65536")
+    ),
+    (
+      "UnicodeScripts", { $0["pre_tokenizer"] = ["type": "UnicodeScripts"] },
+      .unsupported(part: "pre_tokenizer", found: "UnicodeScripts", supported: steps)
+    ),
+    (
+      "ByteLevel twice",
+      { $0["pre_tokenizer"] = ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "ByteLevel"]]] },
+      .unsupported(part: "pre_tokenizer", found: "ByteLevel behind ByteLevel", supported: steps)
+    ),
+    (
+      "behavior", { $0["pre_tokenizer"] = ["type": "Split", "pattern": ["Regex": "a"], "behavior": "Kept"] },
+      .field(
+        "pre_tokenizer.behavior",
+        expected: "Isolated, Removed, MergedWithPrevious, MergedWithNext or Contiguous")
+    ),
+    (
+      "split without pattern", { $0["pre_tokenizer"] = ["type": "Split", "behavior": "Isolated"] },
+      .field("pre_tokenizer.pattern", expected: "{\"String\": ...} or {\"Regex\": ...}")
+    ),
+    (
+      "replacement of two characters", { $0["pre_tokenizer"] = ["type": "Metaspace", "replacement": "__"] },
+      .field("pre_tokenizer.replacement", expected: "one character")
+    ),
+    (
+      "scheme", { $0["pre_tokenizer"] = ["type": "Metaspace", "prepend_scheme": "last"] },
+      .field(
+        "pre_tokenizer.prepend_scheme",
+        expected: "always, first or never, and never if add_prefix_space is false")
+    ),
+    (
+      "unigram without scores", { $0["model"] = ["type": "Unigram", "unk_id": 0, "vocab": ["a", "b"]] },
+      .field("model.vocab[0]", expected: "[token, score]")
+    ),
+    (
+      "unigram without such an unknown token",
+      { $0["model"] = ["type": "Unigram", "unk_id": 1, "vocab": [["a", -1.5]]] },
+      .field("model.unk_id", expected: "the id of a token, or null")
+    ),
+    (
+      "post-processor", { $0["post_processor"] = ["type": "Other"] },
+      .unsupported(
+        part: "post_processor", found: "Other",
+        supported: "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and a Sequence of these")
+    ),
+    (
+      "BertProcessing without cls", { $0["post_processor"] = ["type": "BertProcessing", "sep": ["a", 1]] },
+      .field("post_processor.cls", expected: "a token and its id")
     ),
     (
       "template without sequence", { $0["post_processor"] = ["type": "TemplateProcessing", "single": []] },
@@ -174,16 +219,25 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       "added token's taken id", { $0["added_tokens"] = [["id": 256, "content": "<t>"]] },
       .duplicateID(256, tokens: ["ab", "<t>"])
     ),
-    (
-      "single word", { $0["added_tokens"] = [["id": 259, "content": "<s>", "single_word": true]] },
-      .unsupported(part: "added_tokens[0].single_word", found: "true", supported: "false")
-    ),
   ]
 
   @Test(arguments: refused.indices)
   func refuses(_ index: Int) throws {
     let (name, change, expected) = Self.refused[index]
     #expect(try fault(change) == expected, "\(name)")
+  }
+
+  /// A unigram tokenizer may do without an unknown token as long as it knows every character.
+  @Test func refusesTextItHasNoTokenFor() throws {
+    let tokenizer = try tokenizer { json in
+      json["added_tokens"] = nil
+      json["pre_tokenizer"] = nil
+      json["decoder"] = ["type": "Fuse"]
+      json["model"] = ["type": "Unigram", "vocab": [["a", -1.0], ["b", -2.0], ["ab", -2.5]]]
+    }
+    #expect(try tokenizer.encode("abba") == [2, 1, 0])
+    let error = try checkpointError { _ = try tokenizer.encode("abc") }
+    #expect(error == .tokenizer(path: "t", .unknownCharacter("c")))
   }
 
   @Test func stopsWhenCancelled() throws {
@@ -288,7 +342,7 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
       try Array("\(merge.0) \(merge.1)".utf8).withUnsafeBytes { try builder.addMerge($0, index: index) }
     }
     let model = BytePairModel(
-      vocabulary: builder.vocabulary, merges: builder.merges, ignoreMerges: false, unknown: nil, fuseUnknown: false)
+      vocabulary: builder.vocabulary, merges: builder.merges)
     for length in [0, 1, 2, 5, 40, 48, 49, 50, 120] {
       let word = (0..<length).map { _ in UInt8(ascii: "a") + UInt8(random(3)) }
       var ids: [Int32] = []
@@ -378,7 +432,7 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
   }
 
   /// The files for a Hugging Face folder describe the same tokenizer.
-  @Test(arguments: ["smollm", "gpt-2", "default", "llama-bpe", "qwen2"])
+  @Test(arguments: GGUFPreTokenizer.known.flatMap(\.names))
   func exportsTheSameTokenizer(_ name: String) throws {
     let checkpoint = try checkpoint { $0.set("tokenizer.ggml.pre", .string(name)) }
     #expect(
@@ -398,12 +452,14 @@ private func fault(_ change: (inout JSON) -> Void) throws -> TokenizerFault? {
 
   static let refused: [(String, GGUFBuilder.Value?, TokenizerFault)] = [
     (
-      "tokenizer.ggml.model", .string("llama"),
-      .unsupported(part: "tokenizer.ggml.model", found: "llama", supported: "gpt2 (byte-level BPE)")
+      "tokenizer.ggml.model", .string("bert"),
+      .unsupported(part: "tokenizer.ggml.model", found: "bert", supported: GGUFTokenizerScheme.supported)
     ),
     (
       "tokenizer.ggml.pre", .string("x"),
-      .unsupported(part: "tokenizer.ggml.pre", found: "x", supported: "gpt-2, default, smollm, llama-bpe, qwen2")
+      .unsupported(
+        part: "tokenizer.ggml.pre", found: "x",
+        supported: GGUFPreTokenizer.known.flatMap(\.names).joined(separator: ", "))
     ),
     ("tokenizer.ggml.tokens", .int32s([1]), .field("tokenizer.ggml.tokens", expected: "an array of strings")),
     ("tokenizer.ggml.tokens", .strings(["a", "a"]), .duplicateToken("a")),

@@ -9,6 +9,10 @@ struct AddedToken: Sendable {
   /// Takes the whitespace before or behind it along.
   var stripsLeft = false
   var stripsRight = false
+  /// Is found as a word of its own only.
+  var isSingleWord = false
+  /// What is looked for, if that is not the content: the content after normalisation.
+  var target: [UInt8]?
 }
 
 /// Finds a set of added tokens in text: at each place the longest, from left to right.
@@ -25,17 +29,15 @@ struct AddedTokens: Sendable {
   /// The lengths of tokens by their first byte, longest first.
   private var lengths: [[Int]] = Array(repeating: [], count: 256)
 
-  /// - Parameter tokens: with contents that are not empty; of equal ones the first counts.
+  /// - Parameter tokens: those of which nothing is looked for are passed over; of equal ones the first counts.
   init(_ tokens: [AddedToken]) {
     self.tokens = tokens
     contents = Vocabulary(capacity: tokens.count)
     for (index, token) in tokens.enumerated() {
-      var content = token.content
-      content.withUTF8 { bytes in
-        guard let first = bytes.first else { return }
-        guard contents.insert(UnsafeRawBufferPointer(bytes), id: index) == .inserted else { return }
-        lengths[Int(first)].append(bytes.count)
-      }
+      let target = token.target ?? Array(token.content.utf8)
+      guard let first = target.first else { continue }
+      guard target.withUnsafeBytes({ contents.insert($0, id: index) }) == .inserted else { continue }
+      lengths[Int(first)].append(target.count)
     }
     for index in lengths.indices { lengths[index] = Set(lengths[index]).sorted(by: >) }
   }
@@ -51,6 +53,10 @@ struct AddedTokens: Sendable {
         place += 1
         continue
       }
+      if token.isSingleWord, Self.touchesWord(text, place..<end) {
+        place = end
+        continue
+      }
       let start = token.stripsLeft ? max(Whitespace.start(of: text[taken..<max(place, taken)]), taken) : place
       if taken < start { parts.append(.text(taken..<start)) }
       parts.append(.token(token.id))
@@ -59,6 +65,14 @@ struct AddedTokens: Sendable {
     }
     if taken < text.count { parts.append(.text(taken..<text.count)) }
     return parts
+  }
+
+  /// Whether a character of a word lies before or behind `range`.
+  private static func touchesWord(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+    let before = UTF8Text.lastScalar(UnsafeRawBufferPointer(rebasing: text[..<range.lowerBound]))
+    if let before, CharacterKind.word.contains(before) { return true }
+    guard range.upperBound < text.count else { return false }
+    return CharacterKind.word.contains(UTF8Text.scalar(text, at: range.upperBound).scalar)
   }
 
   private func match(_ text: UnsafeRawBufferPointer, at place: Int) -> (AddedToken, end: Int)? {
@@ -70,21 +84,27 @@ struct AddedTokens: Sendable {
   }
 }
 
-/// Unicode's White_Space in UTF-8.
+/// Whitespace at the edges of text.
 private enum Whitespace {
   /// Where the whitespace at the end of `text` starts.
   static func start(of text: Slice<UnsafeRawBufferPointer>) -> Int {
-    String(decoding: text, as: UTF8.self).unicodeScalars.reversed().prefix { $0.properties.isWhitespace }
-      .reduce(text.endIndex) { $0 - UTF8.width($1) }
+    var end = text.endIndex
+    while end > text.startIndex {
+      var place = end - 1
+      while place > text.startIndex, text[place] & 0xC0 == 0x80 { place -= 1 }
+      guard CharacterKind.whitespace.contains(UTF8Text.scalar(text.base, at: place).scalar) else { break }
+      end = place
+    }
+    return end
   }
 
   /// Where the whitespace at the start of `text` ends.
   static func end(of text: Slice<UnsafeRawBufferPointer>) -> Int {
     var end = text.startIndex
-    var decoder = UTF8()
-    var bytes = text.makeIterator()
-    while case .scalarValue(let scalar) = decoder.decode(&bytes), scalar.properties.isWhitespace {
-      end += UTF8.width(scalar)
+    while end < text.endIndex {
+      let (scalar, width) = UTF8Text.scalar(text.base, at: end)
+      guard CharacterKind.whitespace.contains(scalar) else { break }
+      end += width
     }
     return end
   }

@@ -1,9 +1,10 @@
-// Text to token ids and back: byte-level BPE as Hugging Face's `tokenizers` does it, id for id.
-// Built from tokenizer.json (TokenizerDefinition+JSON.swift) or GGUF metadata (TokenizerDefinition+GGUF.swift).
+// Text to token ids and back, as Hugging Face's `tokenizers` does it, id for id: byte pair encoding over bytes (GPT-2,
+// OPT, Llama 3, Qwen) or characters (Llama 1 and 2, Mistral, Gemma), and unigram (T5).
+// Built from tokenizer.json (TokenizerDefinition+JSON.swift) or GGUF metadata (GGUF/TokenizerDefinition+GGUF.swift).
 
 package import Tensors
 
-/// A byte-level BPE tokenizer. Constant; may be used on several threads at once.
+/// A tokenizer. Constant; may be used on several threads at once.
 package final class Tokenizer: Sendable {
   /// Ids are below this; a vocabulary may have holes.
   package let vocabularySize: Int
@@ -12,7 +13,7 @@ package final class Tokenizer: Sendable {
   /// The tokens that end a generated text.
   package let endTokens: [Int32]
 
-  private let definition: TokenizerDefinition
+  let definition: TokenizerDefinition
 
   /// - Throws: `ConfigurationFault.tokenID` for an id that the vocabulary does not have.
   init(
@@ -35,8 +36,8 @@ package final class Tokenizer: Sendable {
   /// - Parameters:
   ///   - addSpecialTokens: also add what the tokenizer puts around a sequence, such as its begin token.
   ///   - monitor: asked after every few thousand words or merges whether to stop.
-  /// - Throws: `CheckpointError.tokenizer` for a text that is too long or on which the tokenizer's own expressions take
-  ///   too much work; `Cancelled`.
+  /// - Throws: `CheckpointError.tokenizer` for a text that is too long, that has a character without any token, or on
+  ///   which the tokenizer's own expressions take too much work; `Cancelled`.
   package func encode(
     _ text: String, addSpecialTokens: Bool = false, monitor: Monitor = Monitor()
   ) throws -> [Int32] {
@@ -56,27 +57,40 @@ package final class Tokenizer: Sendable {
   }
 
   /// The text of `ids`. Bytes that are no UTF-8 become U+FFFD, as one token may hold half a character.
+  /// `StreamingDecoder` gives the same text token by token.
   /// - Parameter skipSpecialTokens: leave special tokens out.
   /// - Throws: `TokenizerFault.unknownID`.
   package func decode(_ ids: [Int32], skipSpecialTokens: Bool = false) throws(CheckpointError) -> String {
-    String(decoding: try decodedBytes(ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
+    var bytes: [UInt8] = []
+    var chain = DecoderChain(definition.decoder)
+    for id in ids { try append(id, to: &chain, skipSpecialTokens: skipSpecialTokens, &bytes) }
+    chain.finish(into: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The bytes of `ids`, before they are read as UTF-8: what a stream of tokens is put together from.
+  /// The bytes that `ids` stand for, before they are read as UTF-8.
   /// - Throws: as `decode`.
   package func decodedBytes(_ ids: [Int32], skipSpecialTokens: Bool = false) throws(CheckpointError) -> [UInt8] {
     var bytes: [UInt8] = []
-    for id in ids {
-      let known = definition.model.vocabulary.withToken(Int(id)) { token in
-        guard let token else { return false }
-        if !(skipSpecialTokens && definition.special.contains(id)) { ByteAlphabet.appendDecoded(token, to: &bytes) }
-        return true
-      }
-      guard known else {
-        throw .tokenizer(path: definition.path, .unknownID(Int(id), vocabularySize: vocabularySize))
-      }
-    }
+    var chain = DecoderChain(definition.decoder, isRaw: true)
+    for id in ids { try append(id, to: &chain, skipSpecialTokens: skipSpecialTokens, &bytes) }
+    chain.finish(into: &bytes)
     return bytes
+  }
+
+  /// Gives token `id` to `chain`, which appends what is final to `output`.
+  func append(
+    _ id: Int32, to chain: inout DecoderChain, skipSpecialTokens: Bool, _ output: inout [UInt8]
+  ) throws(CheckpointError) {
+    let isSkipped = skipSpecialTokens && isSpecial(id)
+    let known = definition.model.vocabulary.withToken(Int(id)) { token in
+      guard let token else { return false }
+      if !isSkipped { chain.append(token, to: &output) }
+      return true
+    }
+    guard known else {
+      throw .tokenizer(path: definition.path, .unknownID(Int(id), vocabularySize: vocabularySize))
+    }
   }
 
   /// The token of `id` as the vocabulary writes it, if there is one.
@@ -87,45 +101,4 @@ package final class Tokenizer: Sendable {
 
   /// Whether `id` is a special token.
   package func isSpecial(_ id: Int32) -> Bool { definition.special.contains(id) }
-}
-
-/// What one call of `encode` needs: matchers and a cache of words.
-private struct EncodingPass {
-  private let definition: TokenizerDefinition
-  private let preTokenizer: PreTokenizer
-  private let monitor: Monitor
-  private var cache = WordCache()
-  private var words = 0
-
-  init(_ definition: TokenizerDefinition, _ monitor: Monitor) throws(TokenizerFault) {
-    self.definition = definition
-    self.monitor = monitor
-    preTokenizer = try PreTokenizer(definition.steps)
-  }
-
-  mutating func encode(_ text: UnsafeRawBufferPointer, into ids: inout [Int32]) throws {
-    try encode(text, cutting: 0, into: &ids)
-  }
-
-  /// Cuts the added tokens of `definition.added[level...]` out of `text`.
-  private mutating func encode(_ text: UnsafeRawBufferPointer, cutting level: Int, into ids: inout [Int32]) throws {
-    guard level < definition.added.count else { return try encodeWords(of: text, into: &ids) }
-    for part in definition.added[level].parts(of: text) {
-      switch part {
-      case .token(let id): ids.append(id)
-      case .text(let range):
-        try encode(UnsafeRawBufferPointer(rebasing: text[range]), cutting: level + 1, into: &ids)
-      }
-    }
-  }
-
-  private mutating func encodeWords(of text: UnsafeRawBufferPointer, into ids: inout [Int32]) throws {
-    let model = definition.model
-    try preTokenizer.forEachWord(of: text) { word in
-      words += 1
-      if words % 4096 == 0 { try monitor.checkCancelled() }
-      try cache.append(word, to: &ids) { word, ids in try model.encode(word, into: &ids, check: monitor.checkCancelled)
-      }
-    }
-  }
 }

@@ -10,45 +10,39 @@ extension TokenizerDefinition {
   init(json: JSON, path: String) throws(CheckpointError) {
     do throws(TokenizerFault) {
       let model = try Object(json["model"], "model")
-      try Self.checkKind(model)
-      if let normalizer = json["normalizer"], !normalizer.isNull {
-        throw .unsupported(
-          part: "normalizer", found: normalizer["type"]?.string ?? normalizer.typeName, supported: "null")
-      }
-      try Self.checkDecoder(json["decoder"])
-
-      let vocabulary = try Object(model["vocab"], "model.vocab").members
-      guard let mergeList = model["merges"]?.array else { throw .field("model.merges", expected: "an array") }
-      var builder = try VocabularyBuilder(tokens: vocabulary.count, merges: mergeList.count)
-      for (token, id) in vocabulary {
-        guard let id = id.integer else { throw .field("model.vocab[\"\(token)\"]", expected: "an integer") }
-        try builder.add(token, id: id)
-      }
-      for (index, merge) in mergeList.enumerated() { try Self.add(merge, index, to: &builder) }
-      let unknown = try Self.unknown(model, builder.vocabulary)
-      let added = try Self.addedTokens(json["added_tokens"], to: &builder)
-
+      let preTokenizer = try PreTokenizerReader.definition(json["pre_tokenizer"])
+      let normalizer = try NormalizerReader.steps(json["normalizer"])
       self.path = path
-      self.model = BytePairModel(
-        vocabulary: builder.vocabulary, merges: builder.merges, ignoreMerges: try model.bool("ignore_merges"),
-        unknown: unknown, fuseUnknown: try model.bool("fuse_unk"))
-      self.added = [added.filter { !$0.normalized }, added.filter(\.normalized)].filter { !$0.isEmpty }
-        .map { AddedTokens($0.map(\.token)) }
+      self.normalizer = normalizer
+      decoder = try DecoderReader.steps(json["decoder"])
+
+      let added: [(token: AddedToken, normalized: Bool)]
+      switch model["type"]?.string ?? (model["merges"] == nil ? "none" : "BPE") {
+      case "BPE":
+        var builder = try Self.bytePairs(model)
+        added = try Self.addedTokens(json["added_tokens"], to: &builder)
+        let options = try Self.options(model, builder, preTokenizer.alphabet)
+        let isRewritten = options.alphabet != preTokenizer.alphabet
+        self.preTokenizer = preTokenizer.steps + (isRewritten ? [.byteAlphabet] : [])
+        let pairs = BytePairModel(vocabulary: builder.vocabulary, merges: builder.merges, options: options)
+        self.model = TokenModel(vocabulary: builder.vocabulary, algorithm: .bytePairs(pairs))
+      case "Unigram":
+        var (builder, unigram) = try Self.unigram(model)
+        added = try Self.addedTokens(json["added_tokens"], to: &builder)
+        self.preTokenizer = preTokenizer.steps + (preTokenizer.alphabet == .bytes ? [.byteAlphabet] : [])
+        self.model = TokenModel(vocabulary: builder.vocabulary, algorithm: .unigram(unigram))
+      case let type: throw .unsupported(part: "model.type", found: type, supported: "BPE, Unigram")
+      }
+      self.added = AddedTokens(added.filter { !$0.normalized }.map(\.token))
+      addedNormalized = AddedTokens(try Self.normalized(added.filter(\.normalized).map(\.token), normalizer))
       special = Set(added.map(\.token).filter(\.special).map(\.id))
-      steps = try PreTokenizerReader.steps(json["pre_tokenizer"])
-      (prefix, suffix) = try TemplateReader.template(json["post_processor"], vocabulary: builder.vocabulary)
+      (prefix, suffix) = try TemplateReader.template(json["post_processor"], vocabulary: self.model.vocabulary)
     } catch {
       throw .tokenizer(path: path, error)
     }
   }
 
-  /// Refuses other models than byte-level BPE, and its options that Espalier does not have.
-  private static func checkKind(_ model: Object) throws(TokenizerFault) {
-    let type = model["type"]?.string ?? (model["merges"] == nil ? "none" : "BPE")
-    guard type == "BPE" else { throw .unsupported(part: "model.type", found: type, supported: "BPE") }
-    guard try !model.bool("byte_fallback") else {
-      throw .unsupported(part: "model.byte_fallback", found: "true", supported: "false, with a ByteLevel pre-tokenizer")
-    }
+  private static func bytePairs(_ model: Object) throws(TokenizerFault) -> VocabularyBuilder {
     if let dropout = model["dropout"], dropout.number != 0 {
       throw .unsupported(part: "model.dropout", found: "a value", supported: "null")
     }
@@ -56,11 +50,70 @@ extension TokenizerDefinition {
       guard let value = model[field], value.string != "" else { continue }
       throw .unsupported(part: "model.\(field)", found: value.string ?? value.typeName, supported: "null or \"\"")
     }
+    let vocabulary = try Object(model["vocab"], "model.vocab").members
+    guard let mergeList = model["merges"]?.array else { throw .field("model.merges", expected: "an array") }
+    var builder = try VocabularyBuilder(tokens: vocabulary.count, merges: mergeList.count)
+    for (token, id) in vocabulary {
+      guard let id = id.integer else { throw .field("model.vocab[\"\(token)\"]", expected: "an integer") }
+      try builder.add(token, id: id)
+    }
+    for (index, merge) in mergeList.enumerated() { try Self.add(merge, index, to: &builder) }
+    return builder
   }
 
-  private static func checkDecoder(_ decoder: JSON?) throws(TokenizerFault) {
-    let type = decoder?["type"]?.string ?? "none"
-    guard type == "ByteLevel" else { throw .unsupported(part: "decoder", found: type, supported: "ByteLevel") }
+  private static func options(
+    _ model: Object, _ builder: VocabularyBuilder, _ alphabet: BytePairModel.Alphabet
+  ) throws(TokenizerFault) -> BytePairModel.Options {
+    var options = BytePairModel.Options()
+    options.ignoreMerges = try model.bool("ignore_merges")
+    options.fuseUnknown = try model.bool("fuse_unk")
+    options.byteFallback = try model.bool("byte_fallback")
+    options.unknown = try unknown(model, builder)
+    options.foreign = builder.foreign
+    // The bytes to fall back to are those of the byte alphabet's characters.
+    options.alphabet = options.byteFallback ? .characters : alphabet
+    return options
+  }
+
+  private static func unigram(_ model: Object) throws(TokenizerFault) -> (VocabularyBuilder, UnigramModel) {
+    let expected = "an array of [token, score]"
+    guard let list = model["vocab"]?.array else { throw .field("model.vocab", expected: expected) }
+    var builder = try VocabularyBuilder(tokens: list.count, merges: 0)
+    var scores: [Double] = []
+    scores.reserveCapacity(list.count)
+    for (id, entry) in list.enumerated() {
+      guard let pair = entry.array, pair.count == 2, let token = pair[0].string, let score = pair[1].number,
+        score.isFinite
+      else { throw .field("model.vocab[\(id)]", expected: "[token, score]") }
+      try builder.add(token, id: id)
+      scores.append(score)
+    }
+    var unknown: Int32?
+    if let value = model["unk_id"] {
+      guard let id = value.integer, list.indices.contains(id) else {
+        throw .field("model.unk_id", expected: "the id of a token, or null")
+      }
+      unknown = Int32(id)
+    }
+    let unigram = UnigramModel(
+      vocabulary: builder.vocabulary, scores: scores, unknown: unknown, byteFallback: try model.bool("byte_fallback"))
+    return (builder, unigram)
+  }
+
+  /// Tokens that are looked for in normalised text are themselves normalised before.
+  private static func normalized(
+    _ tokens: [AddedToken], _ steps: [NormalizerStep]
+  ) throws(TokenizerFault) -> [AddedToken] {
+    if steps.isEmpty { return tokens }
+    let normalizer = try Normalizer(steps)
+    var normalized: [AddedToken] = []
+    for var token in tokens {
+      var piece = TextPiece(bytes: Array(token.content.utf8), isAtStart: true)
+      try normalizer.normalize(&piece)
+      token.target = piece.bytes
+      normalized.append(token)
+    }
+    return normalized
   }
 
   private static func add(
@@ -87,10 +140,10 @@ extension TokenizerDefinition {
     try result.get()
   }
 
-  private static func unknown(_ model: Object, _ vocabulary: Vocabulary) throws(TokenizerFault) -> Int32? {
+  private static func unknown(_ model: Object, _ builder: VocabularyBuilder) throws(TokenizerFault) -> Int32? {
     guard let value = model["unk_token"] else { return nil }
     guard let token = value.string else { throw .field("model.unk_token", expected: "a string or null") }
-    guard let id = vocabulary.id(of: token) else { throw .specialToken(token) }
+    guard let id = builder.vocabulary.id(of: token), !builder.foreign.contains(id) else { throw .specialToken(token) }
     return id
   }
 
@@ -106,40 +159,12 @@ extension TokenizerDefinition {
         throw .field("added_tokens[\(index)].content", expected: "a string that is not empty")
       }
       guard let id = entry["id"]?.integer else { throw .field("added_tokens[\(index)].id", expected: "an integer") }
-      guard try !entry.bool("single_word") else {
-        throw .unsupported(part: "added_tokens[\(index)].single_word", found: "true", supported: "false")
-      }
       try builder.addAdded(content, id: id)
       let token = AddedToken(
         id: Int32(id), content: content, special: try entry.bool("special"), stripsLeft: try entry.bool("lstrip"),
-        stripsRight: try entry.bool("rstrip"))
+        stripsRight: try entry.bool("rstrip"), isSingleWord: try entry.bool("single_word"))
       tokens.append((token, try entry.bool("normalized")))
     }
     return tokens
-  }
-}
-
-/// A JSON object of a tokenizer file, and what messages call it.
-struct Object {
-  let members: JSONObject
-  let name: String
-
-  init(_ json: JSON?, _ name: String) throws(TokenizerFault) {
-    guard let members = json?.object else { throw .field(name, expected: "an object") }
-    self.members = members
-    self.name = name
-  }
-
-  /// A member that is not null.
-  subscript(key: String) -> JSON? {
-    guard let value = members[key], !value.isNull else { return nil }
-    return value
-  }
-
-  /// A flag; false if it is not there.
-  func bool(_ key: String, default fallback: Bool = false) throws(TokenizerFault) -> Bool {
-    guard let value = self[key] else { return fallback }
-    guard let bool = value.bool else { throw .field("\(name).\(key)", expected: "true or false") }
-    return bool
   }
 }

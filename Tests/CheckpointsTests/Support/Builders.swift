@@ -22,6 +22,7 @@ struct GGUFBuilder {
     case string(String)
     case strings([String])
     case int32s([Int32])
+    case floats([Float])
     case array(type: UInt32, count: UInt64, payload: [UInt8])
     case raw(type: UInt32, payload: [UInt8])
 
@@ -43,6 +44,8 @@ struct GGUFBuilder {
         Value.array(type: 8, count: UInt64(values.count), payload: values.flatMap(GGUFBuilder.string)).bytes
       case .int32s(let values):
         Value.array(type: 5, count: UInt64(values.count), payload: values.flatMap { number($0) }).bytes
+      case .floats(let values):
+        Value.array(type: 6, count: UInt64(values.count), payload: values.flatMap { number($0.bitPattern) }).bytes
       case .array(let type, let count, let payload): number(9, type) + number(count) + payload
       case .raw(let type, let payload): number(type) + payload
       }

@@ -94,8 +94,38 @@ final class Matcher {
     return start..<end
   }
 
+  /// The matches in `text`, from left to right.
+  func matches(in text: UnsafeRawBufferPointer) -> Matches { Matches(self, text) }
+
   private func interpreted(_ subject: UnsafePointer<UInt8>?, _ count: Int, _ offset: Int) -> Int32 {
     pcre2_match_8(
       pattern.code, subject, count, offset, UInt32(PCRE2_NO_UTF_CHECK) | UInt32(PCRE2_NO_JIT), data, context)
+  }
+}
+
+/// The matches of a pattern in a text, from left to right; an empty one right behind another does not count.
+struct Matches {
+  private let matcher: Matcher
+  private let text: UnsafeRawBufferPointer
+  private var from = 0
+  private var lastEnd: Int?
+
+  fileprivate init(_ matcher: Matcher, _ text: UnsafeRawBufferPointer) {
+    self.matcher = matcher
+    self.text = text
+  }
+
+  /// - Throws: as `Matcher.firstMatch`.
+  mutating func next() throws(TokenizerFault) -> Range<Int>? {
+    while from <= text.count, let match = try matcher.firstMatch(in: text, from: from) {
+      from = match.upperBound
+      if match.isEmpty, match.upperBound == lastEnd {
+        repeat { from += 1 } while from < text.count && text[from] & 0xC0 == 0x80
+        continue
+      }
+      lastEnd = match.upperBound
+      return match
+    }
+    return nil
   }
 }

@@ -1,56 +1,6 @@
-// The `pre_tokenizer` of tokenizer.json as steps. The last is always ByteLevel: what comes before it sees text, what
-// comes behind would see the byte alphabet.
+// The `post_processor` of tokenizer.json: which tokens are put around a sequence.
 
 import JSON
-
-enum PreTokenizerReader {
-  static let supported =
-    "ByteLevel, Split with a Regex and behavior Isolated, Digits, and a Sequence that ends in ByteLevel"
-
-  static func steps(_ json: JSON?) throws(TokenizerFault) -> [PreTokenizerStep] {
-    var steps: [PreTokenizerStep] = []
-    var finished = false
-    try read(json, "pre_tokenizer", &steps, &finished)
-    guard finished else { throw unsupported("no ByteLevel") }
-    return steps
-  }
-
-  private static func read(
-    _ json: JSON?, _ name: String, _ steps: inout [PreTokenizerStep], _ finished: inout Bool
-  ) throws(TokenizerFault) {
-    guard let json, !json.isNull else { throw unsupported("null") }
-    let object = try Object(json, name)
-    let type = object["type"]?.string ?? "none"
-    if finished { throw unsupported("\(type) behind ByteLevel") }
-    switch type {
-    case "Sequence":
-      guard let list = object["pretokenizers"]?.array else {
-        throw .field("\(name).pretokenizers", expected: "an array")
-      }
-      for (index, element) in list.enumerated() {
-        try read(element, "\(name).pretokenizers[\(index)]", &steps, &finished)
-      }
-    case "ByteLevel":
-      if try object.bool("add_prefix_space", default: true) { steps.append(.prefixSpace) }
-      if try object.bool("use_regex", default: true) { steps.append(.split(try Pattern(PreTokenizerStep.gpt2))) }
-      finished = true
-    case "Digits":
-      steps.append(.digits(individual: try object.bool("individual_digits")))
-    case "Split":
-      guard let regex = object["pattern"]?["Regex"]?.string else { throw unsupported("Split without a Regex") }
-      let behavior = object["behavior"]?.string ?? "none"
-      guard behavior == "Isolated" else { throw unsupported("Split with behavior \(behavior)") }
-      guard try !object.bool("invert") else { throw unsupported("Split with invert") }
-      steps.append(.split(try Pattern(regex)))
-    default:
-      throw unsupported(type)
-    }
-  }
-
-  private static func unsupported(_ found: String) -> TokenizerFault {
-    .unsupported(part: "pre_tokenizer", found: found, supported: supported)
-  }
-}
 
 /// The `post_processor` of tokenizer.json: what is put around a single sequence.
 enum TemplateReader {
@@ -73,10 +23,24 @@ enum TemplateReader {
       }
       return (prefix, suffix)
     case "TemplateProcessing": return try single(object, vocabulary)
+    case "BertProcessing", "RobertaProcessing":
+      return ([try edge("cls", object, vocabulary)], [try edge("sep", object, vocabulary)])
     case let type:
       throw .unsupported(
-        part: "post_processor", found: type, supported: "TemplateProcessing, ByteLevel and a Sequence of these")
+        part: "post_processor", found: type,
+        supported: "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and a Sequence of these")
     }
+  }
+
+  /// A token given as `["<s>", 0]`.
+  private static func edge(
+    _ name: String, _ object: Object, _ vocabulary: Vocabulary
+  ) throws(TokenizerFault) -> Int32 {
+    guard let pair = object[name]?.array, pair.count == 2, let token = pair[0].string, let id = pair[1].integer else {
+      throw .field("post_processor.\(name)", expected: "a token and its id")
+    }
+    guard vocabulary.token(id) != nil else { throw .specialToken(token) }
+    return Int32(id)
   }
 
   private static func single(

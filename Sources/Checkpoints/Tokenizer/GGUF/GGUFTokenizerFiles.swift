@@ -31,39 +31,54 @@ struct GGUFTokenizerFiles {
 
   /// The document of tokenizer.json.
   func tokenizer() throws(CheckpointError) -> JSON {
-    let preTokenizer = try file.preTokenizer()
+    let scheme = try GGUFTokenizerScheme(file)
+    let vocabulary = try GGUFVocabulary(file, scheme)
     let definition = try TokenizerDefinition(gguf: file)
-    var vocabulary: [(String, JSON)] = []
-    for id in 0..<definition.model.vocabulary.limit {
-      if let token = definition.model.vocabulary.token(id) { vocabulary.append((token, JSON(id))) }
-    }
     return [
       "version": "1.0",
       "truncation": nil,
       "padding": nil,
       "added_tokens": .array(try addedTokens(definition)),
-      "normalizer": nil,
-      "pre_tokenizer": Self.preTokenizer(preTokenizer),
-      "post_processor": Self.postProcessor(definition),
-      "decoder": Self.byteLevel(usesRegex: true),
-      "model": [
-        "type": "BPE",
-        "dropout": nil,
-        "unk_token": nil,
-        "continuing_subword_prefix": nil,
-        "end_of_word_suffix": nil,
-        "fuse_unk": false,
+      "normalizer": scheme.normalizer,
+      "pre_tokenizer": scheme.preTokenizer,
+      "post_processor": Self.postProcessor(definition, isByteLevel: scheme.kind == .byteLevel),
+      "decoder": scheme.decoder,
+      "model": try model(scheme, vocabulary),
+    ]
+  }
+
+  private func model(_ scheme: GGUFTokenizerScheme, _ vocabulary: GGUFVocabulary) throws(CheckpointError) -> JSON {
+    let tokens = vocabulary.builder.vocabulary
+    let unknown = vocabulary.unknown.flatMap { tokens.token(Int($0)) }
+    if scheme.kind == .unigram {
+      let entries = (0..<tokens.limit).map { id -> JSON in
+        [JSON(tokens.token(id) ?? ""), JSON(Double(vocabulary.scores[id]))]
+      }
+      return [
+        "type": "Unigram", "unk_id": JSON(vocabulary.unknown.map { Int($0) }), "vocab": .array(entries),
         "byte_fallback": false,
-        "ignore_merges": JSON(preTokenizer.ignoreMerges),
-        "vocab": .object(JSONObject(vocabulary)),
-        "merges": .array(try merges()),
-      ],
+      ]
+    }
+    var entries: [(String, JSON)] = []
+    for id in 0..<tokens.limit { if let token = tokens.token(id) { entries.append((token, JSON(id))) } }
+    let isByteLevel = scheme.kind == .byteLevel
+    return [
+      "type": "BPE",
+      "dropout": nil,
+      "unk_token": JSON(unknown),
+      "continuing_subword_prefix": nil,
+      "end_of_word_suffix": nil,
+      "fuse_unk": JSON(!isByteLevel),
+      "byte_fallback": JSON(!isByteLevel),
+      "ignore_merges": JSON(scheme.ignoreMerges),
+      "vocab": .object(JSONObject(entries)),
+      "merges": .array(try merges(vocabulary)),
     ]
   }
 
   private func addedTokens(_ definition: TokenizerDefinition) throws(CheckpointError) -> [JSON] {
     do throws(TokenizerFault) {
-      return try TokenizerDefinition.addedTokens(file, definition.model.vocabulary).map { token in
+      return try GGUFVocabulary.addedTokens(file, definition.model.vocabulary).map { token in
         [
           "id": JSON(Int(token.id)), "content": JSON(token.content), "single_word": false, "lstrip": false,
           "rstrip": false, "normalized": false, "special": JSON(token.special),
@@ -74,7 +89,11 @@ struct GGUFTokenizerFiles {
     }
   }
 
-  private func merges() throws(CheckpointError) -> [JSON] {
+  private func merges(_ vocabulary: GGUFVocabulary) throws(CheckpointError) -> [JSON] {
+    if let derived = vocabulary.derived {
+      let token = { (id: Int32) in vocabulary.builder.vocabulary.token(Int(id)) ?? "" }
+      return derived.pairs.map { JSON([token($0.left), token($0.right)]) }
+    }
     let array = try file.fault { file throws(GGUFFault) in try file.array("tokenizer.ggml.merges") }
     var merges: [JSON] = []
     _ = array.forEachString { _, merge in
@@ -83,24 +102,11 @@ struct GGUFTokenizerFiles {
     return merges
   }
 
-  private static func preTokenizer(_ preTokenizer: GGUFPreTokenizer) -> JSON {
-    var steps: [JSON] = []
-    if preTokenizer.digits { steps.append(["type": "Digits", "individual_digits": true]) }
-    if let expression = preTokenizer.expression {
-      steps.append([
-        "type": "Split", "pattern": ["Regex": JSON(expression)], "behavior": "Isolated", "invert": false,
-      ])
+  private static func postProcessor(_ definition: TokenizerDefinition, isByteLevel: Bool) -> JSON {
+    if definition.prefix.isEmpty, definition.suffix.isEmpty {
+      guard isByteLevel else { return .null }
+      return ["type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true]
     }
-    steps.append(byteLevel(usesRegex: preTokenizer.expression == nil))
-    return steps.count == 1 ? steps[0] : ["type": "Sequence", "pretokenizers": .array(steps)]
-  }
-
-  private static func byteLevel(usesRegex: Bool) -> JSON {
-    ["type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": JSON(usesRegex)]
-  }
-
-  private static func postProcessor(_ definition: TokenizerDefinition) -> JSON {
-    if definition.prefix.isEmpty, definition.suffix.isEmpty { return byteLevel(usesRegex: true) }
     let token = { (id: Int32) in definition.model.vocabulary.token(Int(id)) ?? "" }
     let special = { (id: Int32) -> JSON in ["SpecialToken": ["id": JSON(token(id)), "type_id": 0]] }
     let sequence = { (name: String, type: Int) -> JSON in ["Sequence": ["id": JSON(name), "type_id": JSON(type)]] }
@@ -120,9 +126,9 @@ struct GGUFTokenizerFiles {
   private func tokenizerConfig() throws(CheckpointError) -> JSON {
     var config: JSONObject = [
       "tokenizer_class": "PreTrainedTokenizerFast",
-      "add_prefix_space": false,
       "clean_up_tokenization_spaces": false,
     ]
+    if try GGUFTokenizerScheme(file).kind == .byteLevel { config["add_prefix_space"] = false }
     let names = [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")]
     let vocabulary = try TokenizerDefinition(gguf: file).model.vocabulary
     for (name, field) in names {

@@ -37,6 +37,13 @@ struct MergeTable: Sendable {
     }
   }
 
+  /// Calls `body` with every pair that merges, in no order.
+  func forEachPair(_ body: (Int32, Int32) -> Void) {
+    for key in keys where key != .max {
+      body(Int32(truncatingIfNeeded: key >> 32), Int32(truncatingIfNeeded: key))
+    }
+  }
+
   /// The id that a merge gives.
   static func id(_ merge: Merge) -> Int32 { Int32(truncatingIfNeeded: merge) }
 

@@ -70,9 +70,9 @@ struct MergeList {
     var index = 0
     while true {
       var least = index
-      for child in [2 * index + 1, 2 * index + 2] where child < heap.count && heap[child] < heap[least] {
-        least = child
-      }
+      let (left, right) = (2 * index + 1, 2 * index + 2)
+      if left < heap.count, heap[left] < heap[least] { least = left }
+      if right < heap.count, heap[right] < heap[least] { least = right }
       if least == index { return top }
       heap.swapAt(index, least)
       index = least
