@@ -27,43 +27,70 @@ extension Compute {
   package static let fewRows = 16
 
   /// out = x[N, I] · w[O, I]ᵀ + bias (+ out if `accumulate`) for each of `tasks`, which read the same `x`.
-  /// - Parameter scratch: the floats of the largest weights, for weights that have to be converted or masked; not
-  ///   used for `fewRows`.
   /// - Throws: `Cancelled`; the outputs are then partly written.
   package func linearForward(
-    _ tasks: [LinearTask], _ x: MatrixRows, rows N: Int, scratch: FloatBuffer, accumulate: Bool = false,
+    _ tasks: [LinearTask], _ x: MatrixRows, rows N: Int, scratch: LinearScratch, accumulate: Bool = false,
     precision: Precision = .fp32, cancellation: Cancellation
   ) throws(Cancelled) {
     if N <= Self.fewRows { return try fewRowsForward(tasks, x, rows: N, accumulate: accumulate, cancellation) }
     for task in tasks {
-      let w = task.weights.floats(orReadInto: scratch.pointer, pool: pool)
-      try productByTransposed(
-        task.out, x, MatrixRows(w, stride: task.weights.columns), bias: task.bias?.pointer, m: N, n: task.weights.rows,
-        k: task.weights.columns, accumulate: accumulate, cancellation: cancellation)
+      let O = task.weights.rows, I = task.weights.columns
+      let w = scratch.floats(of: task.weights, pool: pool)
+      switch precision {
+      case .fp32:
+        try productByTransposed(
+          task.out, x, MatrixRows(w, stride: I), bias: task.bias?.pointer, m: N, n: O, k: I, accumulate: accumulate,
+          cancellation: cancellation)
+      case .bf16:
+        try product(
+          task.out.pointer, ldc: task.out.stride, .rows(x.pointer, stride: x.stride), .rows(w, stride: I), m: N, n: O,
+          k: I, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+        if let bias = task.bias { addBias(task.out, bias.pointer, rows: N, columns: O) }
+      }
     }
   }
 
   /// dx[N, I] = dout[N, O] · w[O, I] (+ dx if `accumulate`).
-  /// - Parameter scratch: as `linearForward`.
   /// - Throws: `Cancelled`; `dx` is then partly written.
   package func linearBackwardInput(
-    _ dx: MutableMatrixRows, _ dout: MatrixRows, weights: MaskedTensor, rows N: Int, scratch: FloatBuffer,
+    _ dx: MutableMatrixRows, _ dout: MatrixRows, weights: MaskedTensor, rows N: Int, scratch: LinearScratch,
     accumulate: Bool, precision: Precision = .fp32, cancellation: Cancellation
   ) throws(Cancelled) {
-    let w = weights.floats(orReadInto: scratch.pointer, pool: pool)
-    try product(
-      dx, dout, MatrixRows(w, stride: weights.columns), m: N, n: weights.columns, k: weights.rows,
-      accumulate: accumulate, cancellation: cancellation)
+    let O = weights.rows, I = weights.columns
+    let w = scratch.floats(of: weights, pool: pool)
+    switch precision {
+    case .fp32:
+      try product(
+        dx, dout, MatrixRows(w, stride: I), m: N, n: I, k: O, accumulate: accumulate, cancellation: cancellation)
+    case .bf16:
+      try product(
+        dx.pointer, ldc: dx.stride, .rows(dout.pointer, stride: dout.stride), .transposed(w, stride: I), m: N, n: I,
+        k: O, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+    }
   }
 
   /// dw[O, I] += dout[N, O]ᵀ · x[N, I].
   /// - Throws: `Cancelled`; `dw` is then partly written.
   package func linearBackwardWeights(
     _ dw: UnsafeMutablePointer<Float>, _ dout: MatrixRows, _ x: MatrixRows, rows N: Int, outputs O: Int, inputs I: Int,
-    precision: Precision = .fp32, cancellation: Cancellation
+    scratch: LinearScratch, precision: Precision = .fp32, cancellation: Cancellation
   ) throws(Cancelled) {
-    try productOfTransposed(
-      MutableMatrixRows(dw, stride: I), dout, x, m: O, n: I, k: N, cancellation: cancellation)
+    switch precision {
+    case .fp32:
+      try productOfTransposed(
+        MutableMatrixRows(dw, stride: I), dout, x, m: O, n: I, k: N, cancellation: cancellation)
+    case .bf16:
+      try product(
+        dw, ldc: I, .transposed(dout.pointer, stride: dout.stride), .transposed(x.pointer, stride: x.stride), m: O,
+        n: I, k: N, accumulate: true, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+    }
+  }
+
+  /// out[n, :] += bias for N rows.
+  private func addBias(_ out: MutableMatrixRows, _ bias: UnsafePointer<Float>, rows N: Int, columns: Int) {
+    pool.parallelRanges(N, grain: 64) { range, _ in
+      ck_bias_forward(out.pointer + range.lowerBound * out.stride, bias, range.count, columns, out.stride)
+    }
   }
 
   /// db[O] += the sum of dout's rows, summed in double in row order.

@@ -43,12 +43,4 @@ extension Transformer {
     let attention = widest { $0.attention.width + $0.attention.form.shape.queryWidth }
     return 4 * (3 * shape.hiddenSize + attention + 2 * widest { $0.feedForward.neurons })
   }
-
-  /// Elements of the largest matrix of a block.
-  var largestMatrix: Int {
-    widest { block in
-      let maps = block.attention.inputs + [block.attention.output, block.feedForward.up, block.feedForward.down]
-      return maps.map { $0.outputs * $0.inputs }.max() ?? 0
-    }
-  }
 }

@@ -5,13 +5,20 @@ import Tensors
 import Testing
 
 extension Compute {
+  func crossEntropyForward(
+    hidden: UnsafePointer<Float>, head: MaskedTensor, targets: [Int32], cancellation: Cancellation
+  ) throws(Cancelled) -> [Double] {
+    try crossEntropyForward(
+      hidden: hidden, head: head, targets: targets, scratch: LinearScratch(), cancellation: cancellation)
+  }
+
   func linearForward(
     _ out: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ weights: MaskedTensor, rows N: Int,
-    scratch: FloatBuffer, accumulate: Bool = false, cancellation: Cancellation = Cancellation()
+    accumulate: Bool = false, cancellation: Cancellation = Cancellation()
   ) throws(Cancelled) {
     try linearForward(
       [LinearTask(MutableMatrixRows(out, stride: weights.rows), weights: weights)],
-      MatrixRows(x, stride: weights.columns), rows: N, scratch: scratch, accumulate: accumulate,
+      MatrixRows(x, stride: weights.columns), rows: N, scratch: LinearScratch(), accumulate: accumulate,
       cancellation: cancellation)
   }
 

@@ -34,19 +34,19 @@ import Testing
     var random = Seeded(UInt64(N * 31 + O * 7 + I))
     let compute = try RowOperationTests.compute(threads: threads)
     let x = random.floats(N * I), w = random.floats(O * I), start = random.floats(N * O)
-    let input = buffer(x), scratch = FloatBuffer(count: O * I)
+    let input = buffer(x)
     let weights = MaskedTensor(weights: try #require(TensorView(guarding: w, shape: [O, I])))
     let tolerance = Tolerance(absolute: 2e-6 * Double(I).squareRoot(), relative: 1e-6)
 
     let out = buffer([Float](repeating: .nan, count: N * O))  // what was there must not matter
-    try compute.linearForward(out.pointer, input.pointer, weights, rows: N, scratch: scratch, cancellation: Cancellation())
+    try compute.linearForward(out.pointer, input.pointer, weights, rows: N, cancellation: Cancellation())
     let zeros = [Float](repeating: 0, count: N * O)
     let expected = Numbers(Self.product(x, w, zeros, N: N, O: O, I: I), dtype: .f32)
     #expect(difference(Numbers(out.readOnly), expected, tolerance) == nil, "\(random)")
 
     let sum = buffer(start)
     try compute.linearForward(
-      sum.pointer, input.pointer, weights, rows: N, scratch: scratch, accumulate: true, cancellation: Cancellation())
+      sum.pointer, input.pointer, weights, rows: N, accumulate: true, cancellation: Cancellation())
     let accumulated = Numbers(Self.product(x, w, start, N: N, O: O, I: I), dtype: .f32)
     #expect(difference(Numbers(sum.readOnly), accumulated, tolerance) == nil, "accumulating, \(random)")
   }
@@ -63,10 +63,10 @@ import Testing
     let stored = MaskedTensor(weights: view, mask: try MaskedTensorTests.mask(O, I, &random))
     let plain = MaskedTensor(
       weights: try #require(TensorView(guarding: MaskedTensorTests.read(stored), shape: [O, I])))
-    let input = buffer(random.floats(N * I)), scratch = FloatBuffer(count: O * I)
+    let input = buffer(random.floats(N * I))
     let a = FloatBuffer(count: N * O), b = FloatBuffer(count: N * O)
-    try compute.linearForward(a.pointer, input.pointer, stored, rows: N, scratch: scratch, cancellation: Cancellation())
-    try compute.linearForward(b.pointer, input.pointer, plain, rows: N, scratch: scratch, cancellation: Cancellation())
+    try compute.linearForward(a.pointer, input.pointer, stored, rows: N, cancellation: Cancellation())
+    try compute.linearForward(b.pointer, input.pointer, plain, rows: N, cancellation: Cancellation())
     #expect(Array(a.readOnly) == Array(b.readOnly), "\(random)")
   }
 
@@ -78,7 +78,7 @@ import Testing
     let memory = buffer([1, 2, 3, 4]), out = FloatBuffer(count: 2)
     #expect(throws: Cancelled.self) {
       try compute.linearForward(
-        out.pointer, memory.pointer, weights, rows: 1, scratch: memory, cancellation: cancellation)
+        out.pointer, memory.pointer, weights, rows: 1, cancellation: cancellation)
     }
     #expect(throws: Cancelled.self) {
       try compute.crossEntropyForward(hidden: memory.pointer, head: weights, targets: [0, 1], cancellation: cancellation)

@@ -34,8 +34,7 @@ struct BlockForward {
   let precision: Precision
   /// One table for each of `transformer.rotaries`.
   let rotaryTables: [RotaryTable]
-  /// Scratch for weights that are not fp32 in place.
-  let weightScratch: FloatBuffer
+  let linearScratch: LinearScratch
   let cancellation: Cancellation
   var observer: LinearInputObserver?
 
@@ -141,7 +140,7 @@ struct BlockForward {
     _ tasks: [LinearTask], _ x: MatrixRows, rows N: Int, accumulate: Bool = false
   ) throws(Cancelled) {
     try compute.linearForward(
-      tasks, x, rows: N, scratch: weightScratch, accumulate: accumulate, precision: precision,
+      tasks, x, rows: N, scratch: linearScratch, accumulate: accumulate, precision: precision,
       cancellation: cancellation)
   }
 }

@@ -26,7 +26,7 @@ package final class ForwardPass {
   private let attended: FloatBuffer  // [N, H*D]
   private let gate, up: FloatBuffer  // [N, F]
   private let scores: FloatBuffer  // attention scratch
-  private let weightScratch: FloatBuffer  // the largest matrix of a layer, as fp32
+  private let linearScratch = LinearScratch()
 
   fileprivate init(transformer: Transformer, batch: Batch, compute: Compute, precision: Precision) {
     self.transformer = transformer
@@ -41,7 +41,6 @@ package final class ForwardPass {
     gate = FloatBuffer(count: N * F)
     up = FloatBuffer(count: N * F)
     scores = FloatBuffer(count: compute.attentionScratch(keys: batch.length))
-    weightScratch = FloatBuffer(count: transformer.largestMatrix)
   }
 
   /// hidden[n, :] = what enters the first layer for tokens[n]. Ids are checked by the caller.
@@ -60,7 +59,7 @@ package final class ForwardPass {
   ) throws(Cancelled) {
     let forward = BlockForward(
       transformer: transformer, compute: compute, weights: weights, precision: precision, rotaryTables: rotaryTables,
-      weightScratch: weightScratch, cancellation: cancellation, observer: observer)
+      linearScratch: linearScratch, cancellation: cancellation, observer: observer)
     let activations = BlockActivations(
       input: hidden, middle: hidden, output: hidden, projected: rotated.pointer, rotated: rotated.pointer,
       attended: attended.pointer, attentionOut: attentionOut.pointer, feedForwardOut: attentionOut.pointer,
@@ -90,8 +89,8 @@ package final class ForwardPass {
       tokens[(sequence * batch.length + 1)..<((sequence + 1) * batch.length)]
     }
     return try compute.crossEntropyForward(
-      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets,
-      cancellation: cancellation)
+      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets, scratch: linearScratch,
+      precision: precision, cancellation: cancellation)
   }
 }
 

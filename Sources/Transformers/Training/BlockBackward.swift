@@ -10,7 +10,8 @@ struct BlockBackward {
   let precision: Precision
   let rotaryTables: [RotaryTable]
   let scratch: BackwardScratch
-  let attentionScratch, weightScratch: FloatBuffer
+  let attentionScratch: FloatBuffer
+  let linearScratch: LinearScratch
   let gradients: ParameterBlock
   let cancellation: Cancellation
 
@@ -124,11 +125,11 @@ struct BlockBackward {
     _ map: Linear, _ dout: MatrixRows, input: MatrixRows, dinput: MutableMatrixRows, accumulate: Bool, rows N: Int
   ) throws(Cancelled) {
     try compute.linearBackwardWeights(
-      gradients[map.weight], dout, input, rows: N, outputs: map.outputs, inputs: map.inputs, precision: precision,
-      cancellation: cancellation)
+      gradients[map.weight], dout, input, rows: N, outputs: map.outputs, inputs: map.inputs, scratch: linearScratch,
+      precision: precision, cancellation: cancellation)
     if let bias = map.bias { compute.biasBackward(gradients[bias], dout, rows: N, outputs: map.outputs) }
     try compute.linearBackwardInput(
-      dinput, dout, weights: weights.tensor(map.weight), rows: N, scratch: weightScratch, accumulate: accumulate,
+      dinput, dout, weights: weights.tensor(map.weight), rows: N, scratch: linearScratch, accumulate: accumulate,
       precision: precision, cancellation: cancellation)
   }
 }

@@ -24,6 +24,7 @@ struct LogitGradient {
   let compute: Compute
   let weights: any WeightSource
   let precision: Precision
+  let scratch: LinearScratch
 
   /// Logits that exist at a time: 64 MB.
   private static let elements = 1 << 24
@@ -46,7 +47,6 @@ struct LogitGradient {
     compute.normForward(MutableMatrixRows(normed, stride: C), MatrixRows(hidden, stride: C), normWeights, rows: N)
     let height = min(N, Self.rows(vocabulary: V))
     let logits = FloatBuffer(count: height * V)
-    let scratch = FloatBuffer(count: head.inPlace == nil ? V * C : 0)
     var total = 0.0
     for first in stride(from: 0, to: N, by: height) {
       let rows = first..<min(N, first + height)
@@ -57,8 +57,8 @@ struct LogitGradient {
       total += try loss.overwriteWithGradient(
         logits.pointer, rows: rows, vocabulary: V, compute: compute, cancellation: cancellation)
       try compute.linearBackwardWeights(
-        gradients[name], z.readOnly, x, rows: rows.count, outputs: V, inputs: C, precision: precision,
-        cancellation: cancellation)
+        gradients[name], z.readOnly, x, rows: rows.count, outputs: V, inputs: C, scratch: scratch,
+        precision: precision, cancellation: cancellation)
       try compute.linearBackwardInput(
         MutableMatrixRows(dnormed + first * C, stride: C), z.readOnly, weights: head, rows: rows.count,
         scratch: scratch, accumulate: false, precision: precision, cancellation: cancellation)

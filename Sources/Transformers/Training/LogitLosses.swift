@@ -70,7 +70,7 @@ package final class TeacherLogits {
   private let precision: Precision
   private let normed: FloatBuffer
   private var logits = FloatBuffer(count: 0)
-  private let scratch: FloatBuffer
+  private let scratch = LinearScratch()
 
   /// - Parameter hidden: what leaves the teacher's last layer, `[rows, hiddenSize]`; read here and not kept.
   package init(
@@ -86,8 +86,6 @@ package final class TeacherLogits {
     compute.normForward(
       MutableMatrixRows(normed.pointer, stride: C), MatrixRows(hidden, stride: C),
       transformer.norm.weights(weights), rows: rows)
-    let head = weights.tensor(transformer.head.weight)
-    scratch = FloatBuffer(count: head.inPlace == nil ? head.rows * head.columns : 0)
   }
 
   /// `[rows.count, vocabulary]`, valid and the caller's to overwrite until the next call.

@@ -21,7 +21,8 @@ package final class TrainingPass {
   private let tapes: [BlockTape]
   private let spare: BlockTape?
   private let scratch: BackwardScratch
-  private let attentionScratch, weightScratch: FloatBuffer
+  private let attentionScratch: FloatBuffer
+  private let linearScratch = LinearScratch()
   private var tokens: [Int32] = []
   private var batch = Batch(sequences: 0, length: 0)
 
@@ -40,7 +41,6 @@ package final class TrainingPass {
     spare = plan.keptLayers < layers ? BlockTape(widestOf: transformer, rows: N) : nil
     scratch = BackwardScratch(transformer, rows: N)
     attentionScratch = FloatBuffer(count: compute.attentionBackwardScratch(rows: batch.length))
-    weightScratch = FloatBuffer(count: transformer.largestMatrix)
   }
 
   /// What enters layer `layer` (`shape.layers` for what leaves the last): `[batch.tokens, hiddenSize]`, valid after
@@ -80,7 +80,8 @@ package final class TrainingPass {
     }
     var total = 0.0
     if let loss {
-      let head = LogitGradient(transformer: transformer, compute: compute, weights: weights, precision: precision)
+      let head = LogitGradient(
+        transformer: transformer, compute: compute, weights: weights, precision: precision, scratch: linearScratch)
       total = try head.backward(
         gradient, through: loss, hidden: states[layers].pointer, rows: batch.tokens, into: gradients,
         normed: scratch.normed.pointer, dnormed: scratch.dnormed.pointer, cancellation: cancellation)
@@ -94,7 +95,7 @@ package final class TrainingPass {
       let backward = BlockBackward(
         transformer: transformer, compute: compute, weights: weights, precision: precision,
         rotaryTables: rotaryTables, scratch: scratch, attentionScratch: attentionScratch,
-        weightScratch: weightScratch, gradients: gradients, cancellation: cancellation)
+        linearScratch: linearScratch, gradients: gradients, cancellation: cancellation)
       try backward(layer: layer, activations(layer, tape, output: nil), batch: batch)
       if let more = stateGradients[layer] { compute.add(gradient, more, count: count) }
     }
@@ -115,7 +116,7 @@ package final class TrainingPass {
   ) throws(Cancelled) {
     let forward = BlockForward(
       transformer: transformer, compute: compute, weights: weights, precision: precision, rotaryTables: rotaryTables,
-      weightScratch: weightScratch, cancellation: cancellation)
+      linearScratch: linearScratch, cancellation: cancellation)
     let activations = activations(layer, tape(ofLayer: layer), output: output)
     let form = transformer.blocks[layer].attention.form, batch = batch
     try forward(
