@@ -80,8 +80,8 @@ let package = Package(
     .target(
       name: "Benchmark",
       dependencies: [
-        "BuiltinModels", "PipeClient", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads", "JSON",
-        collections,
+        "BuiltinModels", "PipeClient", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
+        "JSON", collections,
       ], swiftSettings: settings),
     .executableTarget(
       name: "espalier",

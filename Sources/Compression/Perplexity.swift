@@ -30,9 +30,11 @@ package struct Perplexity: Sendable, Equatable {
 /// the window; positions count from 0 in each window.
 /// - Parameter window: tokens of a window; sequences are cut into windows and a shorter rest is left out. Nil takes
 ///   whole sequences.
+/// - Parameter precision: what matrix products are computed in.
 /// - Throws: `CompressionError`, `TransformerError` (token outside the vocabulary, window too long), `Cancelled`.
 package func evaluatePerplexity(
-  _ state: ModelState, dataset: Dataset, window: Int? = nil, compute: Compute, monitor: Monitor
+  _ state: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32, compute: Compute,
+  monitor: Monitor
 ) throws -> Perplexity {
   let window = window ?? dataset.sequenceLength
   guard window >= 2, window <= dataset.sequenceLength else {
@@ -44,7 +46,7 @@ package func evaluatePerplexity(
   let batches = sequenceBatches(sequences: dataset.sequences * perSequence, length: window, model: model)
   let largest = Batch(sequences: batches.first?.count ?? 1, length: window)
   try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Evaluating a batch of windows")
-  let pass = model.makeForwardPass(batch: largest, compute: compute)
+  let pass = model.makeForwardPass(batch: largest, compute: compute, precision: precision)
   let hidden = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
   var perWindow: [Double] = []
   for (index, windows) in batches.enumerated() {

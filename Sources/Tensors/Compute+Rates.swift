@@ -1,5 +1,8 @@
 // How fast this machine is at this moment: the ceilings that benchmarks are read against.
 
+import Glibc
+import Synchronization
+
 extension Compute {
   /// Floating-point operations per second of a large square matrix product in fp32 on all compute threads.
   /// - Parameter size: rows and columns; three matrices of it exist meanwhile.
@@ -20,6 +23,39 @@ extension Compute {
       }
     } operations: {
       2 * Double(size) * Double(size) * Double(size)
+    }
+  }
+
+  /// The same of Espalier's own product with packed operands, packing included.
+  package func packedProductRate(_ precision: Precision, size: Int = 2048, repetitions: Int = 2) -> Double {
+    let a = FloatBuffer(count: size * size), b = FloatBuffer(count: size * size), c = FloatBuffer(count: size * size)
+    for i in 0..<size * size {
+      a.pointer[i] = Float(i % 7) - 3
+      b.pointer[i] = Float(i % 5) - 2
+    }
+    let scratch = ProductScratch()
+    return best(of: repetitions) {
+      try? product(
+        c.pointer, ldc: size, .rows(a.pointer, stride: size), .rows(b.pointer, stride: size), m: size, n: size, k: size,
+        kernel: .fastest(precision), scratch: scratch, cancellation: Cancellation())
+    } operations: {
+      2 * Double(size) * Double(size) * Double(size)
+    }
+  }
+
+  /// Bytes per second that all compute threads together read from memory far larger than caches.
+  package func memoryReadRate(bytes: Int = 512 << 20, repetitions: Int = 3) -> Double {
+    let source = FloatBuffer(count: bytes / 4), found = Atomic<Int>(0)
+    source.values.initialize(repeating: 1)
+    return best(of: repetitions) {
+      pool.parallelRanges(source.count, grain: 1 << 20) { range, _ in
+        // No byte of 1.0 is 0x55, so the C library's search goes through all of them.
+        if memchr(source.pointer + range.lowerBound, 0x55, range.count * 4) != nil {
+          found.add(1, ordering: .relaxed)
+        }
+      }
+    } operations: {
+      Double(bytes)
     }
   }
 

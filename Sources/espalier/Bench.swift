@@ -24,6 +24,14 @@ struct Bench: ParsableCommand {
   @Option(help: "How long to repeat the forward pass.")
   var seconds = 6.0
 
+  @Option(
+    parsing: .upToNextOption,
+    help: "What to measure: \(BenchmarkPart.allCases.map(\.rawValue).joined(separator: ", ")), daemon. Default: all.")
+  var only: [String] = []
+
+  @Flag(help: "Let the training step compute all activations again instead of keeping them.")
+  var recompute = false
+
   @Option(help: "Threads that compute. Default: as many as there are processors.")
   var threads: Int?
 
@@ -34,26 +42,36 @@ struct Bench: ParsableCommand {
     guard length >= 2, sequences >= 1, seconds > 0, seconds < 3600 else {
       throw ValidationError("expected --length of at least 2, --sequences of at least 1 and --seconds above 0.")
     }
+    let parts = BenchmarkPart.allCases.map(\.rawValue) + ["daemon"]
+    if let stranger = only.first(where: { !parts.contains($0) }) {
+      throw ValidationError("--only knows \(parts.joined(separator: ", ")), not \(stranger).")
+    }
   }
 
   func run() throws {
     let options = BenchmarkOptions(
-      model: model, length: length, sequences: sequences, seconds: seconds, threads: threads)
+      model: model, length: length, sequences: sequences, seconds: seconds, threads: threads,
+      parts: Set(only.isEmpty ? BenchmarkPart.allCases : only.compactMap(BenchmarkPart.init)), recomputing: recompute)
     let status = StatusLine()
     status.show("measuring the engine on \(model) ...")
-    let engine = try benchmarkEngine(options)
+    let engine = only == ["daemon"] ? nil : try benchmarkEngine(options)
     status.clear()
-    if !json { print(Self.text(engine) + "\n") }
-    status.show("measuring the daemon on \(model) ...")
-    let daemon = try benchmarkDaemon(options)
-    status.clear()
-    if json {
-      return try printJSON([
-        "model": JSON(model), "length": JSON(length), "sequences": JSON(sequences), "engine": engine.json,
-        "daemon": daemon.json,
-      ])
+    if !json, let engine { print(Self.text(engine) + "\n") }
+    let daemon: Figures?
+    if only.isEmpty || only.contains("daemon") {
+      status.show("measuring the daemon on \(model) ...")
+      daemon = try benchmarkDaemon(options)
+      status.clear()
+    } else {
+      daemon = nil
     }
-    print(Self.text(daemon))
+    if json {
+      var report: JSONObject = ["model": JSON(model), "length": JSON(length), "sequences": JSON(sequences)]
+      report["engine"] = engine?.json
+      report["daemon"] = daemon?.json
+      return try printJSON(.object(report))
+    }
+    if let daemon { print(Self.text(daemon)) }
   }
 
   private static func text(_ figures: Figures) -> String {

@@ -9,7 +9,10 @@ private let layers: [(target: String, mayImport: Set<String>)] = [
   ("espalier", ["Benchmark", "JSON", "JSONRPC", "PipeClient", "Server"]),
   (
     "Benchmark",
-    ["BuiltinModels", "Checkpoints", "JSON", "PipeClient", "Tensors", "Threads", "Transformers", "Workspace"]
+    [
+      "BuiltinModels", "Checkpoints", "Compression", "JSON", "PipeClient", "Tensors", "Threads", "Transformers",
+      "Workspace",
+    ]
   ),
   ("PipeClient", ["JSON", "JSONRPC", "Threads"]),
   (

@@ -115,6 +115,7 @@ def steps():
         Step("model/describe", {"model": "sapling", "revision": "r1"}),
         Step("evaluate/perplexity", {"model": "sapling", "revision": "r1", "dataset": "short"}),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "window": 64, "perWindow": False}),
+        Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "perWindow": False, "precision": "bf16"}),
         Step("model/export", {"model": "sapling", "revision": "r1", "path": "sapling-pruned", "format": "hf"}),
         Step(
             "model/export",

@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Compression
+import Tensors
 import WireTypes
 import Workspace
 
@@ -16,15 +17,17 @@ private func perplexity(_ params: EvaluatePerplexity.Params, _ context: ServerCo
   let state = try model.state(params.revision)
   let dataset = try context.dataset(params.dataset)
   let compute = try context.compute()
+  let precision = Precision(rawValue: params.precision) ?? .fp32
   return .work(.compute) { monitor in
     let start = monotonicSeconds()
     let result = try evaluatePerplexity(
-      state, dataset: dataset, window: params.window, compute: compute, monitor: monitor)
+      state, dataset: dataset, window: params.window, precision: precision, compute: compute, monitor: monitor)
     try model.checkpoint.requireIntact()
     return EvaluatePerplexity.result(
       model: params.model, revision: state.revision.id, dataset: params.dataset,
       window: params.window ?? dataset.sequenceLength, perplexity: result.perplexity, nll: result.nll,
       standardError: result.standardError, tokens: result.tokens, windows: result.perWindow.count,
-      perWindow: params.perWindow ? result.perWindow : nil, seconds: monotonicSeconds() - start)
+      perWindow: params.perWindow ? result.perWindow : nil, precision: precision.rawValue,
+      seconds: monotonicSeconds() - start)
   }
 }

@@ -89,7 +89,7 @@ package final class TeacherLogits {
   }
 
   /// `[rows.count, vocabulary]`, valid and the caller's to overwrite until the next call.
-  fileprivate func logits(
+  package func logits(
     ofRows rows: Range<Int>, cancellation: Cancellation
   ) throws(Cancelled) -> UnsafeMutablePointer<Float> {
     let C = transformer.shape.hiddenSize, V = transformer.shape.vocabularySize

@@ -1,0 +1,85 @@
+// Training, against what matrix products reach at the same moment: forward and backward alone, and a whole step of
+// distillation (teacher forward, student forward and backward, divergence on all logits, AdamW).
+
+import Compression
+import Glibc
+import Tensors
+import Transformers
+import Workspace
+
+func trainingFigures(_ subject: Subject, recomputing: Bool) throws -> [Figure] {
+  try stepFigures(subject, recomputing, .fp32, "fp32", "")
+    + lossFigures(subject) + stepFigures(subject, recomputing, .bf16, "bf16", "BF16")
+}
+
+private func stepFigures(
+  _ subject: Subject, _ recomputing: Bool, _ precision: Precision, _ name: String, _ suffix: String
+) throws -> [Figure] {
+  let batch = subject.batch, compute = subject.compute
+  var options = TrainingOptions()
+  options.precision = precision
+  if recomputing { options.activationBudget = 0 }
+  let trainer = Trainer(subject.state, batch: batch, options: options, compute: compute)
+  let ceiling = { precision == .fp32 ? compute.matrixProductRate() : compute.packedProductRate(.bf16) }
+  func measure(_ objective: Objective) throws -> (seconds: Double, ceiling: Double, count: Int) {
+    try repeated(for: subject.seconds, ceiling: ceiling) {
+      _ = try trainer.step(
+        [subject.tokens], length: batch.length, objective: objective, learningRate: 1e-5, cancellation: Cancellation())
+    }
+  }
+  let plain = try measure(.nextToken)
+  let distilling = try measure(.forwardDivergence(from: subject.state, temperature: 1))
+
+  // Backward takes two products for each of the forward pass's; the teacher has no backward pass.
+  let forward = subject.model.blockOperations(batch: batch) + subject.model.headOperations(rows: batch.tokens)
+  let rate = 4 * forward / distilling.seconds
+  let conditions = "\(batch.sequences) x \(batch.length)" + (recomputing ? ", activations computed again" : "")
+  return [
+    Figure(
+      "trainingTokensPerSecond\(suffix)", "training step \(name), \(conditions)", Double(batch.tokens) / plain.seconds,
+      "tokens/s", note: "forward, backward, AdamW; median of \(plain.count)"),
+    Figure(
+      "trainingShareOfMatrixProduct\(suffix)", "", 100 * 3 * forward / plain.seconds / plain.ceiling, "%",
+      note: "of the matrix product in \(name) beside it"),
+    Figure(
+      "distillationTokensPerSecond\(suffix)", "distillation step \(name)", Double(batch.tokens) / distilling.seconds,
+      "tokens/s", note: "with teacher forward and divergence; median of \(distilling.count)"),
+    Figure(
+      "distillationSeconds\(suffix)", "", distilling.seconds, "s", note: "\(Int(rate / 1e9)) GFLOP/s of products"),
+    Figure(
+      "distillationShareOfMatrixProduct\(suffix)", "", 100 * rate / distilling.ceiling, "%",
+      note: "of the matrix product in \(name) beside it"),
+    Figure(
+      "peakResidentBytes\(suffix)", "most memory so far", Double(peakResidentBytes()), "bytes",
+      note: "\(Int(Double(peakResidentBytes()) / Double(trainer.parameters.layout.parameterCount))) a parameter"),
+  ]
+}
+
+/// What the divergence costs beyond its matrix products: the pass over the logits of teacher and student.
+private func lossFigures(_ subject: Subject) throws -> [Figure] {
+  let V = subject.model.shape.vocabularySize, rows = min(subject.batch.tokens, max(16, (1 << 24) / V))
+  let student = FloatBuffer(count: rows * V), teacher = FloatBuffer(count: rows * V)
+  for i in 0..<rows * V {
+    student.pointer[i] = Float(i % 1013) / 100
+    teacher.pointer[i] = Float(i % 997) / 100
+  }
+  let compute = subject.compute
+  let once = try seconds {
+    _ = try compute.sumOverRows(rows, cancellation: Cancellation()) { row in
+      compute.forwardDivergenceBackward(
+        student.pointer + row * V, teacher: teacher.pointer + row * V, vocabulary: V, temperature: 1, scale: 1)
+    }
+  }
+  return [
+    Figure(
+      "divergenceSeconds", "divergence without its products", once * Double(subject.batch.tokens) / Double(rows), "s",
+      note: "of a distillation step")
+  ]
+}
+
+/// The largest resident set of this process so far.
+private func peakResidentBytes() -> Int {
+  var usage = rusage()
+  getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+  return usage.ru_maxrss * 1024
+}
