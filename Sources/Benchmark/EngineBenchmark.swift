@@ -74,6 +74,8 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
     forwards.append(try seconds { try forward() })
   } while forwards.reduce(0, +) < options.seconds
   let memory = compute.memoryRate()
+  let decoding = try decodingFigures(
+    model, weights: weights, tokens: tokens, memoryRate: memory, compute: compute, seconds: options.seconds)
 
   let product = median(products), forwardSeconds = median(forwards)
   let rate = model.forwardOperations(batch: batch) / forwardSeconds
@@ -92,5 +94,5 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
       Figure("forwardGigaflops", "forward fp32", rate / 1e9, "GFLOP/s"),
       Figure(
         "forwardShareOfMatrixProduct", "forward, share of the matrix product's rate", 100 * rate / product, "%"),
-    ])
+    ] + decoding)
 }

@@ -1,6 +1,6 @@
 // What computing with a model costs, in operations and in bytes, from its description alone.
 
-import Tensors
+package import Tensors
 
 extension Transformer {
   /// Weights of the linear maps of all blocks.
@@ -33,6 +33,14 @@ extension Transformer {
   /// Floating-point operations of a forward pass over `batch` with its losses.
   package func forwardOperations(batch: Batch) -> Double {
     blockOperations(batch: batch) + headOperations(rows: batch.sequences * (batch.length - 1))
+  }
+
+  /// Bytes of stored weights that one decoded token reads: all but the embeddings, of which it takes a row.
+  package func bytesPerToken(_ weights: any WeightSource) -> Int {
+    expectedTensors.keys.reduce(0) { sum, name in
+      let isOnlyLookedUp = embeddingTensors.contains(name) && name != head.weight
+      return isOnlyLookedUp ? sum : sum + weights.tensor(name).weights.byteCount
+    }
   }
 
   /// The widest of a measure over the blocks.
