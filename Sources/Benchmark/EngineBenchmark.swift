@@ -86,6 +86,7 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
     Figure("loadSeconds", "load", loading, "s", note: "\(checkpoint.format.rawValue), weights mapped"))
   if options.parts.contains(.forward) { figures += try forwardFigures(subject) + accuracyFigures(subject) }
   if options.parts.contains(.training) { figures += try trainingFigures(subject, recomputing: options.recomputing) }
+  if options.parts.contains(.decoding) { figures += try decodingFigures(subject) }
   let names = "\(Compute.instructionSet) kernels, OpenBLAS \(compute.blas.coreName), \(compute.pool.threads) threads"
   return Figures(title: "Engine: " + names, figures: figures)
 }

@@ -129,14 +129,18 @@ extension Compute {
     try cancellation.check()
   }
 
-  /// Outputs `range` of one task.
+  /// Outputs of one task: those of its stored rows `range`.
   private static func fewRowsPiece(
     _ task: LinearTask, _ range: Range<Int>, _ x: MatrixRows, rows N: Int, accumulate: Bool
   ) {
     let count = range.count
     withUnsafeTemporaryAllocation(of: Float.self, capacity: N * count) { sums in
       guard let sums = sums.baseAddress else { return }
-      task.weights.dot(rows: range, with: x, rows: N, into: MutableMatrixRows(sums, stride: count))
+      task.weights.dot(storedRows: range, with: x, rows: N, into: MutableMatrixRows(sums, stride: count))
+      guard task.weights.weights.rowOrder == .stored else {
+        for n in 0..<N { scatter(task, range, sums + n * count, accumulate, to: task.out.pointer + n * task.out.stride) }
+        return
+      }
       for n in 0..<N {
         let out = task.out.pointer + n * task.out.stride + range.lowerBound, row = sums + n * count
         if let bias = task.bias { ck_axpy(row, 1, bias.pointer + range.lowerBound, count) }
@@ -148,14 +152,26 @@ extension Compute {
       }
     }
   }
+
+  /// The sums of stored rows `range` to their outputs, for weights that are stored in another order.
+  private static func scatter(
+    _ task: LinearTask, _ range: Range<Int>, _ sums: UnsafePointer<Float>, _ accumulate: Bool,
+    to out: UnsafeMutablePointer<Float>
+  ) {
+    for (place, stored) in range.enumerated() {
+      let row = task.weights.weights.rowOrder.row(storedAt: stored, of: task.weights.rows)
+      let sum = task.bias.map { sums[place] + $0.pointer[row] } ?? sums[place]
+      out[row] = accumulate ? out[row] + sum : sum
+    }
+  }
 }
 
 extension MaskedTensor {
-  /// out[n, r] = w[range.lowerBound + r] · x[n]: weights are read once, in their stored type if that is a plain one and
-  /// nothing is pruned, else row by row through fp32.
-  func dot(rows range: Range<Int>, with x: MatrixRows, rows N: Int, into out: MutableMatrixRows) {
+  /// out[n, r] = stored row range.lowerBound + r of w · x[n]: weights are read once, in their stored type if that is a
+  /// plain one and nothing is pruned, else row by row through fp32.
+  func dot(storedRows range: Range<Int>, with x: MatrixRows, rows N: Int, into out: MutableMatrixRows) {
     let I = columns, stride = weights.byteCount / rows
-    if mask == nil, weights.rowOrder == .stored, let base = weights.bytes.baseAddress {
+    if mask == nil, let base = weights.bytes.baseAddress {
       let first = base + range.lowerBound * stride
       switch weights.dtype {
       case .f32 where Int(bitPattern: first) % 4 == 0:
@@ -175,7 +191,7 @@ extension MaskedTensor {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: I) { row in
       guard let row = row.baseAddress else { return }
       for (place, number) in range.enumerated() {
-        readRow(number, into: row)
+        readRow(weights.rowOrder.row(storedAt: number, of: rows), into: row)
         ck_dot_rows_f32(out.pointer + place, out.stride, row, I, 1, I, x.pointer, x.stride, N)
       }
     }

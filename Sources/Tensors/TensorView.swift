@@ -32,6 +32,17 @@ package enum RowOrder: Sendable, Equatable {
       return head * size + 2 * (within % half) + within / half
     }
   }
+
+  /// The row that stored row `stored` of a matrix of `rows` rows holds: the inverse of `storedRow`.
+  package func row(storedAt stored: Int, of rows: Int) -> Int {
+    switch self {
+    case .stored: return stored
+    case .headInterleaved(let heads):
+      let size = rows / heads
+      let (head, within) = stored.quotientAndRemainder(dividingBy: size)
+      return head * size + within / 2 + within % 2 * (size / 2)
+    }
+  }
 }
 
 /// A read-only view of one tensor, row-major.

@@ -1,6 +1,6 @@
 // What computing with a model costs, in operations and in bytes, from its description alone.
 
-import Tensors
+package import Tensors
 
 extension Transformer {
   /// Weights of the linear maps of all blocks.
@@ -35,6 +35,14 @@ extension Transformer {
     blockOperations(batch: batch) + headOperations(rows: batch.sequences * (batch.length - 1))
   }
 
+  /// Bytes of stored weights that one decoded token reads: all but the embeddings, of which it takes a row.
+  package func bytesPerToken(_ weights: any WeightSource) -> Int {
+    expectedTensors.keys.reduce(0) { sum, name in
+      let isOnlyLookedUp = embeddingTensors.contains(name) && name != head.weight
+      return isOnlyLookedUp ? sum : sum + weights.tensor(name).weights.byteCount
+    }
+  }
+
   /// The widest of a measure over the blocks.
   func widest(_ width: (Block) -> Int) -> Int { blocks.map(width).max() ?? 0 }
 
@@ -42,5 +50,13 @@ extension Transformer {
   package var activationBytesPerToken: Int {
     let attention = widest { $0.attention.width + $0.attention.form.shape.queryWidth }
     return 4 * (3 * shape.hiddenSize + attention + 2 * widest { $0.feedForward.neurons })
+  }
+
+  /// Elements of the largest matrix of a block.
+  var largestMatrix: Int {
+    widest { block in
+      let maps = block.attention.inputs + [block.attention.output, block.feedForward.up, block.feedForward.down]
+      return maps.map { $0.outputs * $0.inputs }.max() ?? 0
+    }
   }
 }
