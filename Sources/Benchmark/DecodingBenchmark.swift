@@ -1,5 +1,6 @@
 // Generation in this process: how fast one sequence is decoded, against the speed at which its weights can be read.
 
+import Compression
 import Tensors
 import Transformers
 import Workspace
