@@ -1,5 +1,6 @@
 // What computing with a model costs, in operations and in bytes, from its description alone.
 
+import OrderedCollections
 package import Tensors
 
 extension Transformer {
