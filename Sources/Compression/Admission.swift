@@ -6,7 +6,7 @@ import Tensors
 private let reserve = 256 << 20
 
 /// - Throws: `CompressionError.memoryInsufficient` if `bytes` would not fit into what is available.
-func requireMemory(_ bytes: Int, for purpose: String) throws(CompressionError) {
+package func requireMemory(_ bytes: Int, for purpose: String) throws(CompressionError) {
   guard let available = availableMemoryBytes() else { return }
   let room = max(0, available - reserve)
   if bytes > room { throw .memoryInsufficient(purpose: purpose, needed: bytes, available: room) }

@@ -243,10 +243,12 @@ extension JSONFields {
     try required(optionalFieldsArray(key), key, "an array of objects")
   }
 
-  package mutating func optionalStrings(_ key: String) throws(JSONFieldError) -> [String]? {
-    let limit = Self.stringLimit
-    return try elements(
-      key, "a string of at most \(limit) bytes", allowed: { $0.utf8.count <= limit }, convert: { $0.string })
+  /// - Parameter limit: the longest string, in bytes.
+  package mutating func optionalStrings(
+    _ key: String, limit: Int = Self.stringLimit
+  ) throws(JSONFieldError) -> [String]? {
+    try elements(
+      key, limit == .max ? "a string" : "a string of at most \(limit) bytes", allowed: { $0.utf8.count <= limit }, convert: { $0.string })
   }
 
   package mutating func strings(_ key: String) throws(JSONFieldError) -> [String] {

@@ -58,6 +58,18 @@ package final class Outbox: Sendable {
     }
   }
 
+  /// Sends a message at once or not at all, which a client that reads slowly may bring about. Never waits.
+  /// - Returns: false if there was no room for it.
+  package func sendNow(_ message: JSON) throws(JSONError) -> Bool {
+    let frame = Frame.encode(try message.serialized())
+    return gate.withLock { state in
+      if state.isClosed { return true }
+      guard state.queue.hasRoom(for: frame.count) else { return false }
+      state.queue.append(frame)
+      return true
+    }
+  }
+
   /// Sends a message that may be lost. Never waits.
   /// - Parameter message: makes the message, given how many were lost since one last went out.
   package func sendIfRoom(_ message: (_ lost: Int) -> JSON) throws(JSONError) {

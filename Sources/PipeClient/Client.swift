@@ -43,28 +43,33 @@ package final class Client: Sendable {
   ///   - params: an object, an array or nothing.
   ///   - seconds: how long to wait; then the request is cancelled and `timedOut` is thrown.
   ///   - onProgress: called on this thread with each report; asks the daemon to send them.
+  ///   - onPartialResult: the same with each part of the result that comes before it.
   /// - Throws: `refused` with the daemon's error; `ended`, `inputClosed`, `notUnderstood`, `timedOut`, `notWritable`.
   package func call(
     _ method: String, _ params: JSON? = nil, within seconds: Double = .infinity,
-    onProgress: ((CallProgress) -> Void)? = nil
+    onProgress: ((CallProgress) -> Void)? = nil, onPartialResult: ((JSON) -> Void)? = nil
   ) throws(PipeClientError) -> JSON {
     let deadline = Deadline(in: seconds)
-    return try start(method, params, reportsProgress: onProgress != nil, within: seconds)
-      .result(within: deadline.secondsLeft, onProgress: onProgress)
+    return try start(
+      method, params, reportsProgress: onProgress != nil, sendsPartialResults: onPartialResult != nil, within: seconds
+    ).result(within: deadline.secondsLeft, onProgress: onProgress, onPartialResult: onPartialResult)
   }
 
   /// Sends a request; its result is waited for later.
   /// - Parameters:
   ///   - reportsProgress: asks for reports, with a token added to `params`, which must then be an object or nil.
+  ///   - sendsPartialResults: asks for parts of the result as they are there, in the same way.
   ///   - seconds: how long the daemon may take to read it.
   package func start(
-    _ method: String, _ params: JSON? = nil, reportsProgress: Bool = false, within seconds: Double = .infinity
+    _ method: String, _ params: JSON? = nil, reportsProgress: Bool = false, sendsPartialResults: Bool = false,
+    within seconds: Double = .infinity
   ) throws(PipeClientError) -> PendingCall {
     let (id, mailbox) = try inbox.expect(method)
     var params = params
-    if reportsProgress {
+    if reportsProgress || sendsPartialResults {
       var members = params ?? [:]
-      members["workDoneToken"] = .string(Inbox.token(of: id))
+      if reportsProgress { members["workDoneToken"] = .string(Inbox.token(of: id)) }
+      if sendsPartialResults { members["partialResultToken"] = .string(Inbox.partialResultToken(of: id)) }
       params = members
     }
     do throws(PipeClientError) {

@@ -8,6 +8,8 @@ import Synchronization
 /// What a waiting call is told.
 enum CallEvent: Sendable {
   case progress(ProgressReport)
+  /// A part of the result, in the method's own form.
+  case partialResult(JSON)
   /// The last event.
   case finished(Result<JSON, PipeClientError>)
 }
@@ -52,7 +54,12 @@ final class Inbox: Sendable {
   func forget(_ id: Int64) { state.withLock { _ = $0.calls.removeValue(forKey: id) } }
 
   /// The token under which the progress of a call is reported, which is never an id.
-  static func token(of id: Int64) -> String { "progress \(id)" }
+  static func token(of id: Int64) -> String { progressPrefix + "\(id)" }
+
+  /// The token under which parts of its result come.
+  static func partialResultToken(of id: Int64) -> String { partialPrefix + "\(id)" }
+
+  private static let progressPrefix = "progress ", partialPrefix = "partial "
 
   /// Sorts one event of the reader, on the reader's thread.
   func receive(_ event: FrameEvent) {
@@ -96,11 +103,12 @@ final class Inbox: Sendable {
   private func receive(_ notification: Notification) {
     switch notification.method {
     case "$/progress":
-      guard let token = notification.params?["token"]?.string, token.hasPrefix("progress "),
-        let id = Int64(token.dropFirst("progress ".count))
-      else { return }
-      let mailbox = state.withLock { $0.calls[id]?.mailbox }
-      mailbox?.put(.progress(ProgressReport(notification.params?["value"])))
+      guard let token = notification.params?["token"]?.string, let value = notification.params?["value"] else { return }
+      if token.hasPrefix(Self.progressPrefix), let id = Int64(token.dropFirst(Self.progressPrefix.count)) {
+        state.withLock { $0.calls[id]?.mailbox }?.put(.progress(ProgressReport(value)))
+      } else if token.hasPrefix(Self.partialPrefix), let id = Int64(token.dropFirst(Self.partialPrefix.count)) {
+        state.withLock { $0.calls[id]?.mailbox }?.put(.partialResult(value))
+      }
     case "window/logMessage":
       guard let text = notification.params?["message"]?.string else { return }
       onLog(LogLine(type: notification.params?["type"]?.integer ?? 4, text: text))

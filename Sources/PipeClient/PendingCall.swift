@@ -13,15 +13,18 @@ package struct PendingCall: Sendable {
   /// - Parameters:
   ///   - seconds: how long; then the request is cancelled and `timedOut` is thrown.
   ///   - onProgress: called on this thread with each report.
+  ///   - onPartialResult: called on this thread with each part of the result that comes before it.
   /// - Throws: as `Client.call`.
   package func result(
-    within seconds: Double = .infinity, onProgress: ((CallProgress) -> Void)? = nil
+    within seconds: Double = .infinity, onProgress: ((CallProgress) -> Void)? = nil,
+    onPartialResult: ((JSON) -> Void)? = nil
   ) throws(PipeClientError) -> JSON {
     let deadline = Deadline(in: seconds)
     var progress = CallProgress(title: method)
     while let event = mailbox.take(by: deadline) {
       switch event {
       case .finished(let result): return try result.get()
+      case .partialResult(let part): onPartialResult?(part)
       case .progress(let report):
         guard !report.isEnd, let onProgress else { continue }
         progress = CallProgress(

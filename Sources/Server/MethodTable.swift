@@ -9,5 +9,5 @@ let routes: [String: Route] = Dictionary(uniqueKeysWithValues: allRoutes.map { (
 let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 
 private let allRoutes: [Route] =
-  statusRoutes + modelRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes + revisionRoutes
-  + pruningRoutes + evaluationRoutes
+  statusRoutes + modelRoutes + generationRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes
+  + revisionRoutes + pruningRoutes + evaluationRoutes

@@ -19,6 +19,7 @@ extension ResponseError {
     case let error as CompressionError: self.init(error)
     case let error as WorkspaceError: self.init(failed: error.kind, error.message, module: "Workspace")
     case let error as TransformerError: self.init(error)
+    case let error as GenerationError: self.init(error)
     case let error as CheckpointError:
       self.init(failed: error.kind, error.message, module: "Checkpoints", facts: ["path": JSON(error.path)])
     case let error as PluginError: self.init(error)
@@ -90,6 +91,17 @@ extension ResponseError {
     default:
       self.init(failed: error.kind, error.message, module: "Transformers")
     }
+  }
+
+  private init(_ error: GenerationError) {
+    let facts: JSONObject =
+      switch error {
+      case .promptEmpty(let index): ["index": JSON(index)]
+      case .promptTooLong(let index, let tokens, let maximum):
+        ["index": JSON(index), "tokens": JSON(tokens), "maximum": JSON(maximum)]
+      case .nonFiniteLogits(let position, let token): ["position": JSON(position), "token": JSON(token)]
+      }
+    self.init(failed: error.kind, error.message, module: "Transformers", facts: facts)
   }
 
   private init(_ error: PluginError) {

@@ -67,6 +67,9 @@ extension Compute {
   /// Queries that one piece of work handles: its scores stay in the processor's second-level cache.
   static let queryBlock = 128
 
+  /// Pairs of query and key channels that one thread handles in some microseconds.
+  private static let littleAttention = 1 << 16
+
   /// Floats of scratch that `attentionForward` needs for spans whose keys number at most `keys`.
   package func attentionScratch(keys: Int) -> Int { pool.threads * Self.queryBlock * keys }
 
@@ -79,7 +82,10 @@ extension Compute {
   ) throws(Cancelled) {
     let keys = spans.reduce(0) { max($0, $1.first + $1.rows) }
     let pieces = AttentionPieces(rows: spans.map(\.rows), heads: form.shape.heads)
-    pool.parallelFor(pieces.count, cancellation: cancellation) { index, worker in
+    // A few keys are gathered sooner than other threads are asked to help.
+    let work = spans.reduce(0) { $0 + $1.rows * ($1.first + $1.rows) } * form.shape.queryWidth
+    let threads = work < Self.littleAttention ? 1 : pool.threads
+    pool.parallelFor(pieces.count, atMost: threads, cancellation: cancellation) { index, worker in
       let (number, head, start) = pieces[index]
       let scores = scratch.pointer + worker * Self.queryBlock * keys
       attend(spans[number], form, head: head, start: start, scores: scores)

@@ -39,11 +39,13 @@ package final class ComputePool: Sendable {
   /// Iterations are taken in order by whichever thread is free; `worker` (0..<threads) tells them apart, for
   /// scratch memory. Iterations must not write what others read or write. Once `cancellation` is raised, those
   /// not yet begun are left out. A loop inside a loop runs on the calling worker alone, as worker 0 of its own.
+  /// - Parameter most: 1 to leave all to the calling thread, for loops that are over before others could join.
   package func parallelFor(
-    _ count: Int, cancellation: Cancellation? = nil, _ body: (_ iteration: Int, _ worker: Int) -> Void
+    _ count: Int, atMost most: Int = .max, cancellation: Cancellation? = nil,
+    _ body: (_ iteration: Int, _ worker: Int) -> Void
   ) {
     guard count > 0 else { return }
-    if count == 1 || threads == 1 || LoopThread.isCurrent {
+    if count == 1 || threads == 1 || most == 1 || LoopThread.isCurrent {
       for iteration in 0..<count where cancellation?.isCancelled != true { body(iteration, 0) }
       return
     }

@@ -47,7 +47,7 @@ package enum TransformerError: Error, Equatable {
         + "supported: f32, f16, bf16, and in GGUF q8_0, q4_0, q4_1, q5_0, q5_1, q2_k, q3_k, q4_k, q5_k, q6_k."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
       "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1)). "
-        + "Load the dataset with the tokenizer of this model."
+        + "Use ids of this model's own tokenizer."
     case .sequenceTooLong(let length, let maximum):
       "Sequences of \(length) tokens do not fit the model, whose positions end at \(maximum). Use shorter windows."
     }

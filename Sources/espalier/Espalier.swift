@@ -17,6 +17,7 @@ struct Espalier: ParsableCommand {
 
       EXAMPLES:
         espalier quickstart           the main job on the built-in model
+        espalier generate "Once"      the built-in model writes on
         espalier plugin list          the pruning criteria that are found
         espalier call server/status   one request to a fresh daemon
 
@@ -24,7 +25,7 @@ struct Espalier: ParsableCommand {
         0 success, 1 failure, 2 wrong arguments
       """,
     version: espalierVersion,
-    subcommands: [Serve.self, Quickstart.self, Call.self, Plugin.self, Bench.self],
+    subcommands: [Serve.self, Quickstart.self, Generate.self, Call.self, Plugin.self, Bench.self],
     defaultSubcommand: Serve.self)
 
   /// The subcommands as they are written.

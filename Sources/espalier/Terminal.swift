@@ -8,6 +8,9 @@ import Synchronization
 /// Writes `text` and a line break to standard error.
 func printError(_ text: String) { writeAll(text + "\n", to: 2) }
 
+/// Writes `text` to standard output at once, though its line may go on.
+func printPart(_ text: String) { writeAll(text, to: 1) }
+
 private func writeAll(_ text: String, to descriptor: Int32) {
   var rest = Array(text.utf8)[...]
   while !rest.isEmpty {

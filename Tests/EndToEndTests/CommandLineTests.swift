@@ -12,6 +12,8 @@ struct CommandLineTests {
       (["serve", "--threads", "0"], 2), (["serve", "--max-body-bytes", "10"], 2),
       (["serve", "--clientProcessId", "-1"], 2), (["quickstart", "--ratios", "1.5"], 2),
       (["quickstart", "--ratios", "half"], 2), (["quickstart", "--model", "/no/such/folder"], 2),
+      (["generate", "To be", "--max-tokens", "3"], 0), (["generate"], 2), (["generate", "a", "--top-p", "2"], 1),
+      (["generate", "a", "--model", "/no/such/folder"], 1), (["generate", "a", "--temperature", "hot"], 2),
       (["call"], 2), (["call", "{}"], 2), (["call", "server/status", "{"], 2),
       (["call", "server/status", "[1]", "[2]"], 2),
       (["call", "server/status"], 0), (["call", "no/such"], 1),
@@ -40,6 +42,14 @@ struct CommandLineTests {
     let names = list["plugins"]?.array?.compactMap { $0["plugin"]?.string } ?? []
     #expect(Set(names).isSuperset(of: ["magnitude", "wanda"]))
     #expect(try Program.run(["plugin", "list"]).output.contains("wanda"))
+  }
+
+  @Test func generatedTextFollowsThePrompt() throws {
+    let arguments = ["generate", "To be, or not", "--max-tokens", "12"]
+    let plain = try Program.run(arguments).output
+    let result = try JSON.parse(try Program.run(arguments + ["--json"]).output)
+    #expect(plain == "To be, or not" + (result["text"]?.string ?? "?") + "\n")
+    #expect(result["tokens"]?.array?.count == 12)
   }
 
   @Test func quickstart() throws {

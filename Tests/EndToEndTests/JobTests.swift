@@ -44,6 +44,49 @@ struct JobTests {
     #expect(try client.end(within: 30) == .exited(0))
   }
 
+  private let long: JSON = [
+    "model": "sapling", "prompts": JSON([String](repeating: "The king", count: 64)), "maxTokens": 100_000,
+    "temperature": 1, "ignoreEndTokens": true,
+  ]
+
+  @Test func aLongTextIsWatchedAndCancelled() throws {
+    let client = try prepared()
+    let call = try client.start("model/generate", long, reportsProgress: true, sendsPartialResults: true)
+    var parts = 0, jobs: [JSON] = []
+    var refusal: ResponseError?
+    do throws(PipeClientError) {
+      _ = try call.result(
+        within: 60,
+        onPartialResult: { _ in
+          parts += 1
+          if parts == 3 {
+            jobs = (try? client.call("job/list", within: 30))?["jobs"]?.array ?? []
+            call.cancel()
+          }
+        })
+    } catch {
+      if case .refused(let error, _) = error { refusal = error }
+    }
+    #expect(parts >= 3)
+    #expect(jobs.map { $0["method"] } == ["model/generate"])
+    #expect(refusal?.code == .requestCancelled)
+    let completions = refusal?.data?["completions"]?.array ?? []
+    #expect(completions.count == 64 && completions.allSatisfy { $0["tokens"]?.array?.isEmpty == false })
+    #expect(Set(completions.compactMap { $0["text"]?.string }).count > 1, "each draws for itself")
+    #expect(try client.end(within: 30) == .exited(0))
+  }
+
+  @Test func aTextComesInParts() throws {
+    let client = try prepared()
+    var text = ""
+    let result = try client.call(
+      "model/generate", ["model": "sapling", "prompt": "ROMEO:", "maxTokens": 300, "ignoreEndTokens": true],
+      within: 60, onPartialResult: { text += $0["text"]?.string ?? "" })
+    #expect(result["text"]?.string == text && text.count > 300)
+    #expect(result["tokens"]?.array?.count == 300)
+    try client.end(within: 30)
+  }
+
   @Test func progressRisesAndEnds() throws {
     let client = try prepared()
     var seen: [Double] = []

@@ -21,6 +21,19 @@ struct OutboxTests {
     }
   }
 
+  /// Nobody reads, so the pipe fills, then the queue; a message without room is refused instead of waited for.
+  @Test func sendingNowNeverWaits() throws {
+    let pipe = Pipe()
+    let outbox = try Outbox(descriptor: pipe.writing, capacity: 10_000)
+    let message: JSON = ["text": .string(String(repeating: "x", count: 1000))]
+    var sent = 0
+    while try outbox.sendNow(message), sent < 1000 { sent += 1 }
+    #expect(sent < 1000)
+    Thread { outbox.finish() }.start()
+    #expect(try bodies(from: pipe.reading) == [JSON](repeating: message, count: sent), "what was taken arrives")
+    #expect(try outbox.sendNow(message), "a closed one takes everything and sends nothing")
+  }
+
   @Test func manyThreadsNeverInterleave() throws {
     let pipe = Pipe()
     let outbox = try Outbox(descriptor: pipe.writing, capacity: 50_000)

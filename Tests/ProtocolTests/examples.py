@@ -22,7 +22,7 @@ WIDTH = 112
 # What another machine or another day changes.
 CHANGING = {
     "blas", "cachesBytes", "core", "configuration", "histogram", "instructionSet", "message", "peakResidentBytes",
-    "percentage", "processId", "residentBytes", "seconds", "threads", "uptimeSeconds", "version",
+    "percentage", "processId", "residentBytes", "seconds", "threads", "tokensPerSecond", "uptimeSeconds", "version",
 }  # fmt: skip
 UNCHANGING = {"model/describe": {"configuration"}}
 

@@ -121,6 +121,10 @@ def test_notifications_have_their_shapes():
             continue
         assert message["method"] == "$/progress" and params.keys() == {"token", "value"}
         value = params["value"]
+        if "kind" not in value:
+            assert value.keys() == {"text", "tokens", "index"} and value["text"] and value["tokens"]
+            kinds.add("partial result")
+            continue
         kinds.add(value["kind"])
         expected = {
             "begin": {"kind", "title", "cancellable", "percentage"},
@@ -129,4 +133,4 @@ def test_notifications_have_their_shapes():
         }[value["kind"]]
         assert value.keys() == expected
         assert 0 <= value.get("percentage", 0) <= 100
-    assert kinds == {"log", "trace", "begin", "report", "end"}
+    assert kinds == {"log", "trace", "begin", "report", "end", "partial result"}

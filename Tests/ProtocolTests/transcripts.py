@@ -54,9 +54,9 @@ def play(path, daemon, temporary):
 
 
 def _comes_at_any_time(message):
-    """Log lines and reports of progress come when they come."""
+    """Log lines, reports of progress and parts of results come when they come."""
     if not isinstance(message, dict):
         return False
     if message.get("method") == "$/progress":
-        return message["params"]["value"]["kind"] == "report"
+        return message["params"]["value"].get("kind", "partial result") in ("report", "partial result")
     return message.get("method") == "window/logMessage"

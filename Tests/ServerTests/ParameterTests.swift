@@ -30,6 +30,12 @@ import WireTypes
     ("prune/run", #"{"model": "m", "plugin": "p", "sparsity": 0.5, "sequential": false}"#),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 2, "perWindow": false}"#),
     ("model/export", #"{"model": "m", "path": "/x", "format": "hf", "overwrite": true}"#),
+    ("model/generate", #"{"model": "m", "prompt": "", "partialResultToken": 1, "workDoneToken": "w"}"#),
+    ("model/generate", #"{"model": "m", "prompts": ["a", "b"], "temperature": 0.7, "topK": 1, "topP": 0, "seed": 9}"#),
+    (
+      "model/generate",
+      #"{"model": "m", "tokens": [1], "maxTokens": 1, "revision": "r0", "ignoreEndTokens": true, "logProbabilities": true}"#
+    ),
   ])
   func read(method: String, params: String) throws { _ = try Routing.call(method, JSON.parse(params)) }
 
@@ -128,6 +134,20 @@ import WireTypes
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 1}"#, "outOfRange", "params.window"),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "perWindow": "no"}"#, "wrongType", "params.perWindow"),
     ("revision/checkout", #"{"model": "m"}"#, "missingField", "params.target"),
+    ("model/generate", #"{"model": "m"}"#, "missingField", "params.prompt"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "tokens": [1]}"#, "outOfRange", "params.tokens"),
+    ("model/generate", #"{"model": "m", "prompts": []}"#, "outOfRange", "params.prompts"),
+    ("model/generate", #"{"model": "m", "prompts": ["a", 1]}"#, "wrongType", "params.prompts[1]"),
+    ("model/generate", #"{"model": "m", "tokens": [-1]}"#, "outOfRange", "params.tokens[0]"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "maxTokens": 0}"#, "outOfRange", "params.maxTokens"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "maxTokens": 1048577}"#, "outOfRange", "params.maxTokens"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "temperature": -1}"#, "outOfRange", "params.temperature"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "topK": 0}"#, "outOfRange", "params.topK"),
+    ("model/generate", #"{"model": "m", "prompt": "a", "topP": 1.01}"#, "outOfRange", "params.topP"),
+    (
+      "model/generate", #"{"model": "m", "prompt": "a", "partialResultToken": 1.5}"#, "wrongType",
+      "params.partialResultToken"
+    ),
   ])
   func refused(method: String, params: String, kind: String, path: String) throws {
     let error = #expect(throws: JSONFieldError.self) { try Routing.call(method, JSON.parse(params)) }

@@ -128,6 +128,13 @@ import Workspace
       TransformerError.tokenOutOfRange(token: 9, position: 0, vocabularySize: 8), -32803, "tokenOutOfRange",
       "Transformers"),
     Row(TransformerError.sequenceTooLong(length: 9, maximum: 8), -32803, "sequenceTooLong", "Transformers"),
+    Row(GenerationError.promptEmpty(index: 2), -32803, "promptEmpty", "Transformers", ["index": 2]),
+    Row(
+      GenerationError.promptTooLong(index: 0, tokens: 9, maximum: 8), -32803, "promptTooLong", "Transformers",
+      ["index": 0, "tokens": 9, "maximum": 8]),
+    Row(
+      GenerationError.nonFiniteLogits(position: 3, token: 7), -32803, "nonFiniteLogits", "Transformers",
+      ["position": 3, "token": 7]),
   ]
 
   private static let checkpointErrors: [(CheckpointError, String)] = [

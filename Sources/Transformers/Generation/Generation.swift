@@ -45,6 +45,13 @@ package struct GeneratedToken: Sendable, Equatable {
   package let logProbability: TokenLogProbability?
   /// Not nil for the last one.
   package let finish: FinishReason?
+
+  package init(prompt: Int, token: Int32, logProbability: TokenLogProbability? = nil, finish: FinishReason? = nil) {
+    self.prompt = prompt
+    self.token = token
+    self.logProbability = logProbability
+    self.finish = finish
+  }
 }
 
 extension Transformer {
