@@ -30,6 +30,8 @@ import WireTypes
     ("prune/run", #"{"model": "m", "plugin": "p", "sparsity": 0.5, "sequential": false}"#),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 2, "perWindow": false}"#),
     ("model/export", #"{"model": "m", "path": "/x", "format": "hf", "overwrite": true}"#),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "samples": 1, "seed": 3, "modules": ["*"]}"#),
+    ("selftest/gradients", #"{"model": "m", "dataset": "d", "length": 4096, "revision": "r0"}"#),
   ])
   func read(method: String, params: String) throws { _ = try Routing.call(method, JSON.parse(params)) }
 
@@ -128,6 +130,12 @@ import WireTypes
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "window": 1}"#, "outOfRange", "params.window"),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d", "perWindow": "no"}"#, "wrongType", "params.perWindow"),
     ("revision/checkout", #"{"model": "m"}"#, "missingField", "params.target"),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1]}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "length": 2}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "dataset": "d"}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "length": 1}"#, "outOfRange", "params.length"),
+    ("selftest/gradients", #"{"model": "m", "samples": 0}"#, "outOfRange", "params.samples"),
+    ("selftest/gradients", #"{"model": "m", "modules": []}"#, "outOfRange", "params.modules"),
   ])
   func refused(method: String, params: String, kind: String, path: String) throws {
     let error = #expect(throws: JSONFieldError.self) { try Routing.call(method, JSON.parse(params)) }
