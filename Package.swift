@@ -141,8 +141,8 @@ let package = Package(
     .testTarget(
       name: "CompressionTests",
       dependencies: [
-        "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "JSON",
-        collections,
+        "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
+        "JSON", collections,
       ], swiftSettings: settings),
   ],
   cLanguageStandard: .c11

@@ -49,7 +49,7 @@ package enum CompressionError: Error, Equatable {
   package var message: String {
     switch self {
     case .modulesMatchNothing(let globs, let examples):
-      "No prunable tensor matches \(globs.map { "\"\($0)\"" }.joined(separator: ", ")). Names look like "
+      "No tensor that this works on matches \(globs.map { "\"\($0)\"" }.joined(separator: ", ")). Names look like "
         + "\(examples.joined(separator: ", ")); in a glob * stands for any characters and ? for one."
     case .tensorNotFound(let name, let nearest):
       "The model has no tensor \"\(name)\"."

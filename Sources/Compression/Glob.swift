@@ -6,6 +6,17 @@ package struct Glob: Sendable, Equatable {
 
   package init(_ pattern: String) { self.pattern = Array(pattern.utf8) }
 
+  /// Those of `names` that one of `globs` matches, in their order.
+  /// - Throws: `CompressionError.modulesMatchNothing` if there are no globs, or one matches none.
+  static func names(_ names: [String], matching globs: [String]) throws(CompressionError) -> [String] {
+    let patterns = globs.map { Glob($0) }
+    for (glob, pattern) in zip(globs, patterns) where !names.contains(where: pattern.matches) {
+      throw .modulesMatchNothing(globs: [glob], examples: Array(names.prefix(2)))
+    }
+    guard !globs.isEmpty else { throw .modulesMatchNothing(globs: globs, examples: Array(names.prefix(2))) }
+    return names.filter { name in patterns.contains { $0.matches(name) } }
+  }
+
   /// Whether the whole of `name` matches. Linear in the length of the name times that of the pattern.
   package func matches(_ name: String) -> Bool {
     let name = Array(name.utf8)

@@ -43,11 +43,8 @@ package struct ModelState: Sendable {
   ) throws(CompressionError) -> OrderedDictionary<String, PrunableTensor> {
     let all = prunableTensors
     guard let globs else { return all }
-    for glob in globs where !all.keys.contains(where: { Glob(glob).matches($0) }) {
-      throw .modulesMatchNothing(globs: [glob], examples: Array(all.keys.prefix(2)))
-    }
-    guard !globs.isEmpty else { throw .modulesMatchNothing(globs: globs, examples: Array(all.keys.prefix(2))) }
-    return all.filter { name, _ in globs.contains { Glob($0).matches(name) } }
+    let names = Set(try Glob.names(Array(all.keys), matching: globs))
+    return all.filter { name, _ in names.contains(name) }
   }
 
   /// The tensors whose names share the longest beginning with `name`, if they also share its end words; at most two.

@@ -15,7 +15,7 @@ package struct AdamWStep: Sendable {
     gradientScale: Double
   ) {
     options = ck_adamw(
-      learning_rate: Float(learningRate), beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon),
+      learning_rate: Float(learningRate), rest1: Float(1 - beta1), rest2: Float(1 - beta2), epsilon: Float(epsilon),
       decay: Float(decay), gradient_scale: Float(gradientScale), bias1: Float(1 - pow(beta1, Double(step))),
       bias2: Float(1 - pow(beta2, Double(step))))
   }

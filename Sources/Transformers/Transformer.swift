@@ -19,6 +19,11 @@ package struct Transformer: Sendable, Equatable {
   var transposedInHuggingFace: [String] = []
 }
 
+extension Transformer {
+  /// Whether the loss is a smooth function of the weights: no activation has a kink.
+  package var isSmooth: Bool { blocks.allSatisfy { $0.feedForward.activation != .relu } }
+}
+
 /// The sizes that computations around a model need.
 package struct ModelShape: Sendable, Equatable {
   package let layers: Int

@@ -21,8 +21,9 @@ WIDTH = 112
 
 # What another machine or another day changes.
 CHANGING = {
-    "blas", "cachesBytes", "core", "configuration", "histogram", "instructionSet", "message", "peakResidentBytes",
-    "percentage", "processId", "residentBytes", "seconds", "threads", "tokensPerSecond", "uptimeSeconds", "version",
+    "blas", "cachesBytes", "core", "configuration", "error", "histogram", "instructionSet", "message", "noise", "numeric",
+    "peakResidentBytes", "percentage", "processId", "residentBytes", "seconds", "step", "threads", "tokensPerSecond",
+    "tolerance", "uptimeSeconds", "version",
 }  # fmt: skip
 UNCHANGING = {"model/describe": {"configuration"}}
 

@@ -20,6 +20,8 @@ NEVER_SENT = {
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
     "scheduleInvalid": "training has no method yet",
+    "batchInvalid": "training has no method yet",
+    "vocabularyMismatch": "training has no method yet",
     "nonFiniteGradient": "training has no method yet",
     "trainingStateMismatch": "training has no method yet",
 }

@@ -145,6 +145,15 @@ def steps():
         Step("evaluate/perplexity", {"model": "sapling", "revision": "r1", "dataset": "short"}),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "window": 64, "perWindow": False}),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "perWindow": False, "precision": "bf16"}),
+        Step(
+            "selftest/gradients",
+            {"model": "sapling", "revision": "r1", "length": 8, "modules": ["*.layers.0.*_proj.*", "model.norm.*"]},
+        ),
+        Step(
+            "selftest/gradients",
+            {"model": "sapling", "dataset": "short", "modules": ["*.layers.5.*norm.*"], "samples": 16, "seed": 1},
+        ),
+        Step("selftest/gradients", {"model": "sapling", "tokens": [1, 2, 3, 5, 8], "modules": ["*.0.mlp.up*"]}),
         Step("model/export", {"model": "sapling", "revision": "r1", "path": "sapling-pruned", "format": "hf"}),
         Step(
             "model/export",

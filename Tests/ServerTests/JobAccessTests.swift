@@ -87,6 +87,8 @@ import Testing
       .writing(model, reading: .plugins, data)
     ),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
+    ("selftest/gradients", #"{"model": "m"}"#, .reading(model)),
+    ("selftest/gradients", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
   ]
 
   @Test(arguments: requests)

@@ -36,6 +36,8 @@ import WireTypes
       "model/generate",
       #"{"model": "m", "tokens": [1], "maxTokens": 1, "revision": "r0", "ignoreEndTokens": true, "logProbabilities": true}"#
     ),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "samples": 1, "seed": 3, "modules": ["*"]}"#),
+    ("selftest/gradients", #"{"model": "m", "dataset": "d", "length": 4096, "revision": "r0"}"#),
   ])
   func read(method: String, params: String) throws { _ = try Routing.call(method, JSON.parse(params)) }
 
@@ -148,6 +150,12 @@ import WireTypes
       "model/generate", #"{"model": "m", "prompt": "a", "partialResultToken": 1.5}"#, "wrongType",
       "params.partialResultToken"
     ),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1]}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "length": 2}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "dataset": "d"}"#, "outOfRange", "params.tokens"),
+    ("selftest/gradients", #"{"model": "m", "length": 1}"#, "outOfRange", "params.length"),
+    ("selftest/gradients", #"{"model": "m", "samples": 0}"#, "outOfRange", "params.samples"),
+    ("selftest/gradients", #"{"model": "m", "modules": []}"#, "outOfRange", "params.modules"),
   ])
   func refused(method: String, params: String, kind: String, path: String) throws {
     let error = #expect(throws: JSONFieldError.self) { try Routing.call(method, JSON.parse(params)) }

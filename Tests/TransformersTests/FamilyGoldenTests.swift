@@ -46,8 +46,10 @@ struct Family {
   }
 
   /// How far a gradient is from the golden's: ‖a - b‖ / ‖b‖.
-  func gradientError(_ gradients: ParameterBlock, _ name: String) throws -> Double {
-    let stored = try golden.numbers("gradient." + name)
+  func gradientError(
+    _ gradients: ParameterBlock, _ name: String, from prefix: String = "gradient."
+  ) throws -> Double {
+    let stored = try golden.numbers(prefix + name)
     // Gradients come as [outputs, inputs], the golden's as the checkpoint stores the weights.
     let isTransposed = model.transformer.isTransposedInHuggingFace(name)
     let rows = stored.shape[0], columns = stored.shape.count > 1 ? stored.shape[1] : 1

@@ -190,14 +190,15 @@ double ck_forward_kl_backward(float *student, float *teacher, size_t V, float te
 
 /* ---- adamw.h, reductions.h --------------------------------------------------------------------------------------- */
 
-/* bias1 = 1 - beta1^t and bias2 = 1 - beta2^t for step t = 1, 2, ..., computed in double from these very betas: from
- * 0.999 instead of the float next to it, the first steps would be off by 6e-6. */
+/* The caller computes rest1 = 1 - beta1, rest2 = 1 - beta2 and, for step t = 1, 2, ..., bias1 = 1 - beta1^t and
+ * bias2 = 1 - beta2^t in double from the betas as they are meant, and rounds then: 1 less the float next to 0.999 is
+ * off by 1e-5, and so would be moments that it decays. */
 struct ck_adamw {
-  float learning_rate, beta1, beta2, epsilon, decay, gradient_scale, bias1, bias2;
+  float learning_rate, rest1, rest2, epsilon, decay, gradient_scale, bias1, bias2;
 };
 
 /* One step for n weights p with moments m and v: with g first multiplied by gradient_scale,
- *   p *= 1 - learning_rate * decay;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+ *   p *= 1 - learning_rate * decay;  m += rest1 (g - m);  v += rest2 (g^2 - v);
  *   p -= learning_rate / bias1 * m / (sqrt(v) / sqrt(bias2) + epsilon).
  * Where a bit of `kept` (NULL: all are kept; lowest bit of the first byte first) is 0, p, m and v become 0. */
 void ck_adamw_step(float *p, float *m, float *v, const float *g, const uint8_t *kept, size_t n,

@@ -3,7 +3,7 @@
 
 /* The step's constants, in the type that it is computed in. */
 struct ck_adamw_constants {
-  real beta1, beta2, rest1, rest2, shrink, rate, root, epsilon, gradient_scale;
+  real rest1, rest2, shrink, rate, root, epsilon, gradient_scale;
 };
 
 /* `count` <= 32 weights, whose kept bits are those of one word. `count` is a constant 32 wherever it can be. */
@@ -11,8 +11,8 @@ static CK_INLINE void ck_adamw_word(real *restrict p, real *restrict m, real *re
                                     uint32_t bits, uint32_t count, const struct ck_adamw_constants *k) {
   CK_EACH for (uint32_t i = 0; i < count; i++) { /* the square root here, unlike sqrtf, sets no errno */
     const real gradient = g[i] * k->gradient_scale;
-    const real mean = k->beta1 * m[i] + k->rest1 * gradient;
-    const real square = k->beta2 * v[i] + k->rest2 * gradient * gradient;
+    const real mean = m[i] + k->rest1 * (gradient - m[i]);
+    const real square = v[i] + k->rest2 * (gradient * gradient - v[i]); /* never below 0 */
     const real next = p[i] * k->shrink - k->rate * (mean / (__builtin_elementwise_sqrt(square) / k->root + k->epsilon));
     const int stays = bits >> i & 1;
     m[i] = stays ? mean : 0;
@@ -24,10 +24,8 @@ static CK_INLINE void ck_adamw_word(real *restrict p, real *restrict m, real *re
 void CK(adamw_step)(real *restrict p, real *restrict m, real *restrict v, const real *restrict g,
                     const uint8_t *restrict kept, size_t n, const struct ck_adamw *options) {
   const struct ck_adamw_constants k = {
-      .beta1 = (real)options->beta1,
-      .beta2 = (real)options->beta2,
-      .rest1 = (real)(1.0 - (double)options->beta1),
-      .rest2 = (real)(1.0 - (double)options->beta2),
+      .rest1 = (real)options->rest1,
+      .rest2 = (real)options->rest2,
       .shrink = (real)(1.0 - (double)options->learning_rate * (double)options->decay),
       .rate = (real)((double)options->learning_rate / (double)options->bias1),
       .root = (real)sqrt((double)options->bias2),

@@ -32,7 +32,7 @@ package final class AdamW {
     second = ParameterBlock(layout)
   }
 
-  /// The state after `steps` steps, to be filled by who restores it.
+  /// The state after `steps` steps, whose moments are to be filled in by who restores it.
   init(restoring layout: ParameterLayout, _ options: AdamWOptions, steps: Int) {
     self.options = options
     self.steps = steps

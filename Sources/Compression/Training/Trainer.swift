@@ -40,6 +40,7 @@ package final class Trainer {
   package let gradients: ParameterBlock
   package let optimizer: AdamW
   private let pass: TrainingPass
+  /// The largest that can be trained on at once.
   private let largest: Batch
   private let precision: Precision
   private let compute: Compute
@@ -73,12 +74,13 @@ package final class Trainer {
 
   /// One optimiser step over `batches` together: gradients add up, the mean is over all of their rows.
   /// - Parameters:
-  ///   - batches: tokens `[sequences * length]` each, checked by the caller.
+  ///   - batches: tokens `[sequences * length]` each.
   ///   - length: of every sequence.
-  /// - Throws: `Cancelled` (weights unchanged), `TrainingError`.
+  /// - Throws: `Cancelled`, `TrainingError`, `TransformerError`. Weights and moments are then as before.
   package func step(
     _ batches: [[Int32]], length: Int, objective: Objective, learningRate: Double, cancellation: Cancellation
   ) throws -> StepReport {
+    try check(batches, length: length, objective: objective)
     gradients.clear(pool: compute.pool)
     let rows = batches.reduce(0) { sum, tokens in
       switch objective {
@@ -93,6 +95,34 @@ package final class Trainer {
     }
     let norm = try optimizer.step(parameters, gradients, learningRate: learningRate, compute: compute)
     return StepReport(loss: total / Double(rows), gradientNorm: norm, learningRate: learningRate, rows: rows)
+  }
+
+  /// That every batch fits this training, and a teacher the student.
+  private func check(_ batches: [[Int32]], length: Int, objective: Objective) throws {
+    var shortest = 1, models = [transformer]
+    switch objective {
+    case .nextToken: shortest = 2
+    case .forwardDivergence(let teacher, let temperature):
+      let vocabularies = (transformer.shape.vocabularySize, teacher.transformer.shape.vocabularySize)
+      guard vocabularies.0 == vocabularies.1 else {
+        throw TrainingError.vocabularyMismatch(student: vocabularies.0, teacher: vocabularies.1)
+      }
+      guard temperature > 0, temperature.isFinite else {
+        throw TrainingError.batchInvalid(expected: "a temperature above 0, not \(temperature)")
+      }
+      models.append(teacher.transformer)
+    }
+    guard (shortest...max(shortest, largest.length)).contains(length), !batches.isEmpty else {
+      throw TrainingError.batchInvalid(
+        expected: "batches of sequences of \(shortest) to \(largest.length) tokens, not of \(length)")
+    }
+    for tokens in batches {
+      guard (length...max(length, largest.tokens)).contains(tokens.count), tokens.count % length == 0 else {
+        throw TrainingError.batchInvalid(
+          expected: "whole sequences of \(length) tokens, \(largest.tokens) tokens at most, not \(tokens.count)")
+      }
+      for model in models { try model.checkTokens(tokens, length: length) }
+    }
   }
 
   /// Adds the gradient of one batch. Returns the sum of its rows' losses.

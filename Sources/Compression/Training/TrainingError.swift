@@ -3,6 +3,8 @@
 /// Why a training step or a restored state was refused. Nothing was changed.
 package enum TrainingError: Error, Equatable {
   case scheduleInvalid(expected: String)
+  case batchInvalid(expected: String)
+  case vocabularyMismatch(student: Int, teacher: Int)
   case nonFiniteGradient(step: Int)
   case stateMismatch(path: String, reason: String)
 
@@ -10,6 +12,8 @@ package enum TrainingError: Error, Equatable {
   package var kind: String {
     switch self {
     case .scheduleInvalid: "scheduleInvalid"
+    case .batchInvalid: "batchInvalid"
+    case .vocabularyMismatch: "vocabularyMismatch"
     case .nonFiniteGradient: "nonFiniteGradient"
     case .stateMismatch: "trainingStateMismatch"
     }
@@ -19,6 +23,11 @@ package enum TrainingError: Error, Equatable {
     switch self {
     case .scheduleInvalid(let expected):
       "These numbers make no learning rate schedule. Expected \(expected)."
+    case .batchInvalid(let expected):
+      "These tokens make no batch that can be trained on. Expected \(expected)."
+    case .vocabularyMismatch(let student, let teacher):
+      "The teacher's vocabulary has \(teacher) tokens and the student's \(student): their distributions cannot be "
+        + "compared. Take a teacher with the same tokenizer."
     case .nonFiniteGradient(let step):
       "The gradient of step \(step) is not finite. The weights are those before it. "
         + "Lower the learning rate, or check the data."

@@ -25,12 +25,14 @@ struct LogitGradient {
   let weights: any WeightSource
   let precision: Precision
   let scratch: LinearScratch
+  /// Rows whose logits exist at a time, at least 1.
+  let height: Int
 
   /// Logits that exist at a time: 64 MB.
   private static let elements = 1 << 24
 
-  /// Rows whose logits exist at a time.
-  package static func rows(vocabulary: Int) -> Int { max(16, min(512, elements / vocabulary / 16 * 16)) }
+  /// The height for a vocabulary: as many rows as products need for their speed, and no more than fit.
+  static func height(vocabulary: Int) -> Int { max(16, min(512, elements / vocabulary / 16 * 16)) }
 
   /// Adds the gradient of `hidden` to `dhidden` and those of norm and projection to `gradients`.
   /// - Parameters:
@@ -45,7 +47,7 @@ struct LogitGradient {
     let C = transformer.shape.hiddenSize, V = transformer.shape.vocabularySize, name = transformer.head.weight
     let norm = transformer.norm, normWeights = norm.weights(weights), head = weights.tensor(name)
     compute.normForward(MutableMatrixRows(normed, stride: C), MatrixRows(hidden, stride: C), normWeights, rows: N)
-    let height = min(N, Self.rows(vocabulary: V))
+    let height = min(N, height)
     let logits = FloatBuffer(count: height * V)
     var total = 0.0
     for first in stride(from: 0, to: N, by: height) {

@@ -14,6 +14,8 @@ package final class TrainingPass {
   package let plan: ActivationPlan
   let compute: Compute
   private let precision: Precision
+  private let largest: Batch
+  private let logitRows: Int
   private let rotaryTables: [RotaryTable]
   /// What enters each layer, and what leaves the last. `[N, C]` each
   private let states: [FloatBuffer]
@@ -26,18 +28,23 @@ package final class TrainingPass {
   private var tokens: [Int32] = []
   private var batch = Batch(sequences: 0, length: 0)
 
-  /// - Parameter batch: the largest that will go through.
+  /// - Parameters:
+  ///   - batch: the largest that will go through, in tokens and in length.
+  ///   - logitRows: rows whose logits exist at a time; nil chooses by the vocabulary.
   package init(
-    _ transformer: Transformer, batch: Batch, plan: ActivationPlan, compute: Compute, precision: Precision = .fp32
+    _ transformer: Transformer, batch: Batch, plan: ActivationPlan, compute: Compute, precision: Precision = .fp32,
+    logitRows: Int? = nil
   ) {
     self.transformer = transformer
     self.plan = plan
     self.compute = compute
     self.precision = precision
-    let N = batch.tokens, layers = transformer.shape.layers
+    largest = batch
+    self.logitRows = logitRows ?? LogitGradient.height(vocabulary: transformer.shape.vocabularySize)
+    let N = batch.tokens, C = transformer.shape.hiddenSize, layers = transformer.shape.layers
     rotaryTables = transformer.rotaryTables(length: batch.length)
-    states = (0...layers).map { _ in FloatBuffer(count: N * transformer.shape.hiddenSize) }
-    tapes = transformer.blocks.suffix(plan.keptLayers).map { BlockTape($0, rows: N, hiddenSize: transformer.shape.hiddenSize) }
+    states = (0...layers).map { _ in FloatBuffer(count: N * C) }
+    tapes = transformer.blocks.suffix(plan.keptLayers).map { BlockTape($0, rows: N, hiddenSize: C) }
     spare = plan.keptLayers < layers ? BlockTape(widestOf: transformer, rows: N) : nil
     scratch = BackwardScratch(transformer, rows: N)
     attentionScratch = FloatBuffer(count: compute.attentionBackwardScratch(rows: batch.length))
@@ -52,6 +59,9 @@ package final class TrainingPass {
   package func forward(
     _ tokens: [Int32], batch: Batch, weights: any WeightSource, cancellation: Cancellation
   ) throws(Cancelled) {
+    precondition(
+      tokens.count == batch.tokens && batch.tokens <= largest.tokens && batch.length <= largest.length,
+      "a batch beyond what this pass has memory for")
     self.tokens = tokens
     self.batch = batch
     transformer.embed(tokens, runs: batch.runs, into: states[0].pointer, weights: weights, compute: compute)
@@ -81,7 +91,8 @@ package final class TrainingPass {
     var total = 0.0
     if let loss {
       let head = LogitGradient(
-        transformer: transformer, compute: compute, weights: weights, precision: precision, scratch: linearScratch)
+        transformer: transformer, compute: compute, weights: weights, precision: precision, scratch: linearScratch,
+        height: logitRows)
       total = try head.backward(
         gradient, through: loss, hidden: states[layers].pointer, rows: batch.tokens, into: gradients,
         normed: scratch.normed.pointer, dnormed: scratch.dnormed.pointer, cancellation: cancellation)

@@ -153,13 +153,13 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
     var p = random.floats(n), m = [Float](repeating: 0, count: n), v = m
     let kept = (0..<(n + 7) / 8).map { _ in UInt8(random.int(in: 0...255)) }
     let everything = [UInt8](repeating: 255, count: kept.count)
-    let beta1 = Double(0.9 as Float), beta2 = Double(0.99 as Float), rate = 0.01, decay = 0.1, clip = 0.5
+    let beta1 = 0.9, beta2 = 0.99, rate = 0.01, decay = 0.1, clip = 0.5
     var P = p.map(Double.init), M = zeros(n), V = zeros(n)
     for t in 1...3 {
       let g = random.floats(n), bias1 = 1 - pow(beta1, Double(t)), bias2 = 1 - pow(beta2, Double(t))
       var options = ck_adamw(
-        learning_rate: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-6, decay: 0.1, gradient_scale: 0.5,
-        bias1: Float(bias1), bias2: Float(bias2))
+        learning_rate: 0.01, rest1: 0.1, rest2: 0.01, epsilon: 1e-6, decay: 0.1,
+        gradient_scale: 0.5, bias1: Float(bias1), bias2: Float(bias2))
       ck_adamw_step(&p, &m, &v, g, pruned ? kept : everything, n, &options)
       for i in 0..<n {
         let gradient = Double(g[i]) * clip
@@ -179,7 +179,8 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
     var random = Seeded(12)
     let before = random.floats(37), g = random.floats(37), ones = [UInt8](repeating: 255, count: 5)
     var options = ck_adamw(
-      learning_rate: 0.1, beta1: 0.9, beta2: 0.9, epsilon: 1e-6, decay: 0, gradient_scale: 1, bias1: 0.1, bias2: 0.1)
+      learning_rate: 0.1, rest1: 0.1, rest2: 0.1, epsilon: 1e-6, decay: 0, gradient_scale: 1,
+      bias1: 0.1, bias2: 0.1)
     var p = before, m = [Float](repeating: 0, count: 37), v = m
     var q = p, n = m, w = v
     ck_adamw_step(&p, &m, &v, g, nil, 37, &options)

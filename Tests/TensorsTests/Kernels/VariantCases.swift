@@ -92,8 +92,8 @@ private let elementwiseCases = [
     let p = inputs.strip(n), m = inputs.strip(n), v = inputs.keep(Strip(inputs.random.floats(n).map { $0 * $0 })), g = inputs.strip(n)
     let kept = inputs.bits(n)
     var options = ck_adamw(
-      learning_rate: 0.01, beta1: 0.9, beta2: 0.99, epsilon: 1e-6, decay: 0.1, gradient_scale: 0.7, bias1: 0.1,
-      bias2: 0.01)
+      learning_rate: 0.01, rest1: 0.1, rest2: 0.01, epsilon: 1e-6, decay: 0.1,
+      gradient_scale: 0.7, bias1: 0.1, bias2: 0.01)
     K.ck_adamw_step(p.pointer, m.pointer, v.pointer, g.pointer, kept.pointer, n, &options)
     K.ck_adamw_step(p.pointer, m.pointer, v.pointer, g.pointer, nil, n, &options)
     return all(p, m, v)
