@@ -129,7 +129,7 @@ struct BadModelTests {
       try specimen.replace(#"[["A","B"]]"#, with: #"[["nope","B"]]"#, in: "tokenizer.json")
     },
     Damage("another kind of tokenizer", "unsupportedTokenizer") { specimen in
-      try specimen.replace("\"BPE\"", with: "\"Unigram\"", in: "tokenizer.json")
+      try specimen.replace("\"BPE\"", with: "\"WordPiece\"", in: "tokenizer.json")
     },
   ]
 

@@ -21,13 +21,14 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CJSONC", pkgConfig: "json-c"),
     .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8"),
+    .systemLibrary(name: "CUTF8Proc"),
     .target(name: "CKernels", cSettings: checked),
     .target(name: "CSystem"),
     .target(name: "JSON", dependencies: ["CJSONC", collections], swiftSettings: sanitized),
     .target(name: "Threads", dependencies: ["CSystem"], swiftSettings: sanitized),
     .target(name: "Tensors", dependencies: ["CKernels", "CSystem", "Threads"], swiftSettings: sanitized),
     .target(
-      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", "CSystem", collections],
+      name: "Checkpoints", dependencies: ["JSON", "Tensors", "CPCRE2", "CUTF8Proc", "CSystem", collections],
       swiftSettings: sanitized),
     .target(
       name: "Transformers", dependencies: ["Checkpoints", "Tensors", "JSON", collections], swiftSettings: sanitized),

@@ -19,6 +19,9 @@ NEVER_SENT = {
     "noThread": "said before there is a client",
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
+    "scheduleInvalid": "training has no method yet",
+    "nonFiniteGradient": "training has no method yet",
+    "trainingStateMismatch": "training has no method yet",
 }
 
 

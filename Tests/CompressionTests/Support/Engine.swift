@@ -32,7 +32,9 @@ extension TestModel {
   /// The two sequences of the golden.
   static func goldenDataset(tiny name: String) throws -> Dataset {
     let tokens = try golden(tiny: name).numbers("tokens").values.map { Int32($0) }
-    return try Dataset(text: tokens, sequenceLength: 19, sequences: nil, sampling: .contiguous, vocabularySize: 67)
+    let vocabulary = try TestModel(tiny: name).transformer.shape.vocabularySize
+    return try Dataset(
+      text: tokens, sequenceLength: 19, sequences: nil, sampling: .contiguous, vocabularySize: vocabulary)
   }
 
   static func randomDataset(seed: UInt64, sequences: Int, length: Int) throws -> Dataset {
