@@ -1,5 +1,5 @@
-// Linear layers of a few rows, as in decoding: the time goes into reading the weights, so they are streamed once, as they
-// are stored, and nothing else is done for each piece of them.
+// Linear layers of a few rows, as in decoding: the time goes into reading the weights, so they are streamed once, as
+// they are stored, and nothing else is done for each piece of them.
 
 import CKernels
 

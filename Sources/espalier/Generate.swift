@@ -55,10 +55,12 @@ struct Generate: ParsableCommand {
       if let topK { params["topK"] = JSON(topK) }
       if let topP { params["topP"] = JSON(topP) }
       if json { return try printJSON(try client.call("model/generate", params)) }
-      printPart(prompt)
+      var unprinted = prompt  // until the model has begun: what is refused prints nothing
       let result = try client.call("model/generate", params, onPartialResult: { part in
-        if let text = part["text"]?.string { printPart(text) }
+        printPart(unprinted + (part["text"]?.string ?? ""))
+        unprinted = ""
       })
+      printPart(unprinted)
       printPart("\n")
       if status.isTerminal, let rate = result["tokensPerSecond"]?.number, let reason = result["finishReason"]?.string {
         printError("[\(reason), \(Int(rate.rounded())) tokens/s]")

@@ -53,6 +53,7 @@ import Testing
     ("model/load", #"{"source": "/x", "name": "m"}"#, .writing(model)),
     ("model/unload", #"{"model": "m"}"#, .writing(model)),
     ("model/export", #"{"model": "m", "path": "/x", "format": "hf"}"#, .reading(model)),
+    ("model/generate", #"{"model": "m", "prompt": "a"}"#, .reading(model)),
     ("dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8}"#, .reading(model)),
     (
       "dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8, "name": "d"}"#,

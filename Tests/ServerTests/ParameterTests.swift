@@ -34,7 +34,10 @@ import WireTypes
     ("model/generate", #"{"model": "m", "prompts": ["a", "b"], "temperature": 0.7, "topK": 1, "topP": 0, "seed": 9}"#),
     (
       "model/generate",
-      #"{"model": "m", "tokens": [1], "maxTokens": 1, "revision": "r0", "ignoreEndTokens": true, "logProbabilities": true}"#
+      #"{"model": "m", "tokens": [1], "maxTokens": 1, "revision": "r0", "ignoreEndTokens": true}"#
+    ),
+    (
+      "model/generate", #"{"model": "m", "prompt": "a", "logProbabilities": true, "addSpecialTokens": false}"#
     ),
     ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "samples": 1, "seed": 3, "modules": ["*"]}"#),
     ("selftest/gradients", #"{"model": "m", "dataset": "d", "length": 4096, "revision": "r0"}"#),

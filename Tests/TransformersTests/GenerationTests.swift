@@ -208,7 +208,8 @@ func relativeError(_ actual: [Float], _ expected: [Float]) -> Double {
 
   @Test func endTokensEndTheirSequenceOnly() throws {
     let family = try Family("gpt2"), (prompts, appended) = try Self.greedy(family)
-    let end = try #require(appended[0].dropFirst(2).first { !appended[0][..<2].contains($0) && !appended[1].contains($0) })
+    let before = appended[0][..<2] + appended[1]
+    let end = try #require(appended[0].dropFirst(2).first { !before.contains($0) })
     let cut = appended.map { tokens in tokens.firstIndex(of: end).map { Array(tokens[...$0]) } ?? tokens }
     #expect(cut[0].count < 16 && cut[1].count == 16)
     let result = try generate(

@@ -1,5 +1,5 @@
-// The forward pass of generation: prompts in pieces, then one token at a time for several sequences together, over cached
-// keys and values.
+// The forward pass of generation: prompts in pieces, then one token at a time for several sequences together, over
+// cached keys and values.
 //
 // Legend: N rows, C hidden size, F neurons, V vocabulary, H query heads, D head size, W as in BlockForward.swift.
 
@@ -7,8 +7,8 @@ package import Tensors
 
 /// Decodes sequences of one model, with all its working memory. Used by one thread at a time.
 ///
-/// A row is computed alike whatever other sequences are decoded beside it: at most `Compute.fewRows` go together, and of
-/// so few each is summed by itself. So generating together gives the same bits as one by one.
+/// A row is computed alike whatever other sequences are decoded beside it: at most `Compute.fewRows` go together, and
+/// of so few each is summed by itself. So generating together gives the same bits as one by one.
 package final class DecodingPass {
   /// Rows of a prompt that go through the model together.
   private static let longestPiece = 512

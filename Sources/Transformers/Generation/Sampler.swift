@@ -1,4 +1,5 @@
-// From the logits of a vocabulary to one token: greedy, or drawn at random from what temperature, top-k and top-p leave.
+// From the logits of a vocabulary to one token: greedy, or drawn at random from what temperature, top-k and top-p
+// leave.
 
 import Glibc
 import Tensors
@@ -34,8 +35,8 @@ package struct TokenLogProbability: Sendable, Equatable {
   package let sampling: Double
 }
 
-/// Chooses tokens, with working memory for one vocabulary. Of tokens that are equally probable, those with lower ids come
-/// first: greedy takes the first, top-k and top-p keep the first.
+/// Chooses tokens, with working memory for one vocabulary. Of tokens that are equally probable, those with lower ids
+/// come first: greedy takes the first, top-k and top-p keep the first.
 package final class Sampler {
   private struct Candidate {
     let probability: Float
