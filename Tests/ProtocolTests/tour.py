@@ -161,7 +161,7 @@ def steps():
         ),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
         Step("job/list", pause=0.2),
-        Step("job/cancel", {"job": "j58"}),
+        Step("job/cancel", {"job": "j62"}),
         Step("plugin/unload", {"plugin": "magnitude"}),
         Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
         Step("server/status", pause=0.05),
