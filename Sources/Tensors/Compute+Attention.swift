@@ -80,12 +80,12 @@ extension Compute {
   package func attentionForward(
     _ spans: [AttentionSpan], form: AttentionForm, scratch: FloatBuffer, cancellation: Cancellation
   ) throws(Cancelled) {
+    if spans.allSatisfy({ $0.rows == 1 }) {
+      return try decodingAttention(spans, form: form, scratch: scratch, cancellation: cancellation)
+    }
     let keys = spans.reduce(0) { max($0, $1.first + $1.rows) }
     let pieces = AttentionPieces(rows: spans.map(\.rows), heads: form.shape.heads)
-    // A few keys are gathered sooner than other threads are asked to help.
-    let work = spans.reduce(0) { $0 + $1.rows * ($1.first + $1.rows) } * form.shape.queryWidth
-    let threads = work < Self.littleAttention ? 1 : pool.threads
-    pool.parallelFor(pieces.count, atMost: threads, cancellation: cancellation) { index, worker in
+    pool.parallelFor(pieces.count, cancellation: cancellation) { index, worker in
       let (number, head, start) = pieces[index]
       let scores = scratch.pointer + worker * Self.queryBlock * keys
       attend(spans[number], form, head: head, start: start, scores: scores)
@@ -104,20 +104,47 @@ extension Compute {
     let keys = span.keys.pointer + firstKey * span.keys.stride + kvHead * D
     let values = span.values.pointer + firstKey * span.values.stride + kvHead * D
     let out = span.out.pointer + start * span.out.stride + head * D
-    if rows == 1 {
-      ck_dot_rows_f32(scores, seen, keys, span.keys.stride, seen, D, queries, D, 1)
-    } else {
-      blas.product(
-        m: rows, n: seen, k: D, queries, lda: span.queries.stride, keys, ldb: span.keys.stride, transposingB: true,
-        scores, ldc: seen)
-    }
+    blas.product(
+      m: rows, n: seen, k: D, queries, lda: span.queries.stride, keys, ldb: span.keys.stride, transposingB: true,
+      scores, ldc: seen)
     ck_causal_softmax_forward(scores, rows, seen, position - firstKey, form.window, seen, form.scale)
-    if rows == 1 {
-      ck_weighted_rows(out, scores, values, span.values.stride, seen, D)
-    } else {
-      blas.product(
-        m: rows, n: D, k: seen, scores, lda: seen, values, ldb: span.values.stride, out, ldc: span.out.stride)
+    blas.product(
+      m: rows, n: D, k: seen, scores, lda: seen, values, ldb: span.values.stride, out, ldc: span.out.stride)
+  }
+}
+
+// MARK: One query a sequence
+
+extension Compute {
+  /// The same for spans of one query each. The query heads that share a key/value head go together, so that its keys
+  /// are read once.
+  private func decodingAttention(
+    _ spans: [AttentionSpan], form: AttentionForm, scratch: FloatBuffer, cancellation: Cancellation
+  ) throws(Cancelled) {
+    let shape = form.shape, group = shape.heads / shape.kvHeads, D = shape.headSize
+    // A few keys are gathered sooner than other threads are asked to help.
+    let work = spans.reduce(0) { $0 + $1.first + 1 } * shape.queryWidth
+    let threads = work < Self.littleAttention ? 1 : pool.threads
+    let keys = spans.reduce(0) { max($0, $1.first + 1) }
+    pool.parallelFor(spans.count * shape.kvHeads, atMost: threads, cancellation: cancellation) { index, worker in
+      let span = spans[index / shape.kvHeads], kvHead = index % shape.kvHeads
+      let firstKey = form.firstKey(ofQueryAt: span.first), seen = span.first + 1 - firstKey
+      let keyRows = span.keys.pointer + firstKey * span.keys.stride + kvHead * D
+      let valueRows = span.values.pointer + firstKey * span.values.stride + kvHead * D
+      // As many heads at a time as there is scratch for.
+      for first in stride(from: 0, to: group, by: Self.queryBlock) {
+        let heads = min(Self.queryBlock, group - first), head = kvHead * group + first
+        let scores = scratch.pointer + worker * Self.queryBlock * keys
+        ck_dot_rows_f32(
+          scores, seen, keyRows, span.keys.stride, seen, D, span.queries.pointer + head * D, D, heads)
+        for h in 0..<heads {
+          let row = scores + h * seen
+          ck_causal_softmax_forward(row, 1, seen, seen - 1, 0, seen, form.scale)
+          ck_weighted_rows(span.out.pointer + (head + h) * D, row, valueRows, span.values.stride, seen, D)
+        }
+      }
     }
+    try cancellation.check()
   }
 }
 

@@ -5,7 +5,7 @@ import CKernels
 
 extension Compute {
   /// Weights that one piece of work streams: small enough to share out evenly, large enough to be worth a turn.
-  private static let pieceElements = 1 << 15
+  private static let pieceElements = 1 << 16
 
   /// `linearForward` of at most `fewRows` rows.
   func fewRowsForward(

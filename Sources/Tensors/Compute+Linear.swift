@@ -34,19 +34,30 @@ extension Compute {
   ) throws(Cancelled) {
     if N <= Self.fewRows { return try fewRowsForward(tasks, x, rows: N, accumulate: accumulate, cancellation) }
     for task in tasks {
-      let O = task.weights.rows, I = task.weights.columns
-      let w = scratch.floats(of: task.weights, pool: pool)
-      switch precision {
-      case .fp32:
-        try productByTransposed(
-          task.out, x, MatrixRows(w, stride: I), bias: task.bias?.pointer, m: N, n: O, k: I, accumulate: accumulate,
-          cancellation: cancellation)
-      case .bf16:
-        try product(
-          task.out.pointer, ldc: task.out.stride, .rows(x.pointer, stride: x.stride), .rows(w, stride: I), m: N, n: O,
-          k: I, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
-        if let bias = task.bias { addBias(task.out, bias.pointer, rows: N, columns: O) }
+      try scratch.forEachPart(of: task.weights, pool: pool) { part, w throws(Cancelled) in
+        try forwardPart(
+          task, part, w, x, rows: N, scratch: scratch, accumulate: accumulate, precision, cancellation)
       }
+    }
+  }
+
+  /// The outputs `part` of a task, whose weights are `w`.
+  private func forwardPart(
+    _ task: LinearTask, _ part: Range<Int>, _ w: UnsafePointer<Float>, _ x: MatrixRows, rows N: Int,
+    scratch: LinearScratch, accumulate: Bool, _ precision: Precision, _ cancellation: Cancellation
+  ) throws(Cancelled) {
+    let I = task.weights.columns, bias = task.bias.map { $0.pointer + part.lowerBound }
+    let out = MutableMatrixRows(task.out.pointer + part.lowerBound, stride: task.out.stride)
+    switch precision {
+    case .fp32:
+      try productByTransposed(
+        out, x, MatrixRows(w, stride: I), bias: bias, m: N, n: part.count, k: I, accumulate: accumulate,
+        cancellation: cancellation)
+    case .bf16:
+      try product(
+        out.pointer, ldc: out.stride, .rows(x.pointer, stride: x.stride), .rows(w, stride: I), m: N, n: part.count,
+        k: I, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+      if let bias { addBias(out, bias, rows: N, columns: part.count) }
     }
   }
 
@@ -56,16 +67,21 @@ extension Compute {
     _ dx: MutableMatrixRows, _ dout: MatrixRows, weights: MaskedTensor, rows N: Int, scratch: LinearScratch,
     accumulate: Bool, precision: Precision = .fp32, cancellation: Cancellation
   ) throws(Cancelled) {
-    let O = weights.rows, I = weights.columns
-    let w = scratch.floats(of: weights, pool: pool)
-    switch precision {
-    case .fp32:
-      try product(
-        dx, dout, MatrixRows(w, stride: I), m: N, n: I, k: O, accumulate: accumulate, cancellation: cancellation)
-    case .bf16:
-      try product(
-        dx.pointer, ldc: dx.stride, .rows(dout.pointer, stride: dout.stride), .transposed(w, stride: I), m: N, n: I,
-        k: O, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+    let I = weights.columns
+    try scratch.forEachPart(of: weights, pool: pool) { part, w throws(Cancelled) in
+      let dout = MatrixRows(dout.pointer + part.lowerBound, stride: dout.stride)
+      let adding = accumulate || part.lowerBound > 0
+      switch precision {
+      case .fp32:
+        try product(
+          dx, dout, MatrixRows(w, stride: I), m: N, n: I, k: part.count, accumulate: adding,
+          cancellation: cancellation)
+      case .bf16:
+        try product(
+          dx.pointer, ldc: dx.stride, .rows(dout.pointer, stride: dout.stride), .transposed(w, stride: I), m: N, n: I,
+          k: part.count, accumulate: adding, kernel: .fastest(.bf16), scratch: scratch.product,
+          cancellation: cancellation)
+      }
     }
   }
 

@@ -7,7 +7,8 @@
  */
 #include "../kernel.h"
 
-/* Rows that are computed together: a strip. While it is computed, the next one is fetched in the order of memory. */
+/* Rows that are computed together: a strip. While it is computed, the one after the next is fetched, in the order of
+ * memory. */
 enum { CK_DOT_ROWS = 4, CK_CACHE_LINE = 64 };
 
 enum ck_stored { CK_STORED_F32, CK_STORED_BF16, CK_STORED_F16 };
@@ -64,7 +65,7 @@ static CK_INLINE void ck_dot_block(const int R, const int M, float *out, size_t 
   const size_t size = ck_stored_size(type);
   ck_vector sums[CK_DOT_ROWS][4] = {{{0}}};
   size_t c = 0;
-  const uint8_t *next = w + R * row_bytes;
+  const uint8_t *next = w + 2 * R * row_bytes;
   for (; c + CK_WIDTH <= columns; c += CK_WIDTH) {
     ck_vector inputs[4];
     for (int line = 0; line < (int)(R * CK_WIDTH * size) / CK_CACHE_LINE; line++, next += CK_CACHE_LINE)
