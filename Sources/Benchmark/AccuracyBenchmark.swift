@@ -23,7 +23,8 @@ func accuracyFigures(_ subject: Subject) throws -> [Figure] {
   }
   return [
     Figure(
-      "bf16Divergence", "bf16 against fp32, mean KL", divergence / Double(N), "nats", note: "over \(N) positions of text"),
+      "bf16Divergence", "bf16 against fp32, mean KL", divergence / Double(N), "nats",
+      note: "over \(N) positions of text"),
     Figure(
       "bf16PerplexityRatio", "bf16 against fp32, perplexity", exp(rounded.loss - exact.loss), "times",
       note: "\(fixed(exp(exact.loss))) in fp32"),

@@ -58,8 +58,8 @@ struct Subject {
   var model: Transformer { state.transformer }
 }
 
-/// Measures the engine on the built-in text. Every figure is measured in turns with the ceiling it is held against, so that
-/// both see the same machine.
+/// Measures the engine on the built-in text. Every figure is measured in turns with the ceiling it is held against, so
+/// that both see the same machine.
 /// - Throws: `BLASError`, `CheckpointError`, `TransformerError`, `TrainingError`.
 package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
   let compute = try Compute(pool: ComputePool(threads: options.threads ?? ComputePool.availableProcessors))

@@ -16,9 +16,7 @@ private func forwardFigures(
   let pass = model.makeForwardPass(batch: batch, compute: compute, precision: precision)
   let hidden = FloatBuffer(count: batch.tokens * model.shape.hiddenSize)
   let cancellation = Cancellation()
-  let measured = try repeated(
-    for: subject.seconds, ceiling: { precision == .fp32 ? compute.matrixProductRate() : compute.packedProductRate(.bf16) }
-  ) {
+  let measured = try repeated(for: subject.seconds, ceiling: { compute.productRate(precision) }) {
     pass.embed(subject.tokens, into: hidden.pointer, batch: batch, weights: weights)
     for layer in 0..<model.shape.layers {
       try pass.layer(layer, hidden: hidden.pointer, batch: batch, weights: weights, cancellation: cancellation)

@@ -8,8 +8,40 @@ import Transformers
 import Workspace
 
 func trainingFigures(_ subject: Subject, recomputing: Bool) throws -> [Figure] {
-  try stepFigures(subject, recomputing, .fp32, "fp32", "")
+  try backwardFigures(subject, recomputing) + stepFigures(subject, recomputing, .fp32, "fp32", "")
     + lossFigures(subject) + stepFigures(subject, recomputing, .bf16, "bf16", "BF16")
+}
+
+/// The backward pass by itself: from the loss to the gradients of all parameters.
+private func backwardFigures(_ subject: Subject, _ recomputing: Bool) throws -> [Figure] {
+  let model = subject.model, batch = subject.batch, compute = subject.compute, cancellation = Cancellation()
+  let parameters = Parameters(model, copying: subject.state.revision, pool: compute.pool)
+  let gradients = ParameterBlock(parameters.layout)
+  let pass = TrainingPass(
+    model, batch: batch, plan: recomputing ? .recomputeAll : .keepAll(model), compute: compute)
+  let targets = CrossEntropy.nextTokens(subject.tokens, length: batch.length)
+  var each: [Double] = [], ceilings: [Double] = []
+  for _ in 0..<3 {
+    ceilings.append(compute.productRate(.fp32))
+    try pass.forward(subject.tokens, batch: batch, weights: parameters, cancellation: cancellation)
+    each.append(
+      try seconds {
+        try pass.backward(
+          through: CrossEntropy(targets: targets, scale: 1 / Float(batch.tokens)), weights: parameters,
+          into: gradients, cancellation: cancellation)
+      })
+  }
+  // Two products for each of the forward pass's in the blocks; the head is computed here both ways.
+  let operations = 2 * model.blockOperations(batch: batch) + 3 * model.headOperations(rows: batch.tokens)
+  let once = median(each)
+  return [
+    Figure(
+      "backwardTokensPerSecond", "backward fp32", Double(batch.tokens) / once, "tokens/s",
+      note: "with the logits both ways; median of \(each.count)"),
+    Figure(
+      "backwardShareOfMatrixProduct", "", 100 * operations / once / median(ceilings), "%",
+      note: "of the matrix product in fp32 beside it"),
+  ]
 }
 
 private func stepFigures(
@@ -20,7 +52,7 @@ private func stepFigures(
   options.precision = precision
   if recomputing { options.activationBudget = 0 }
   let trainer = Trainer(subject.state, batch: batch, options: options, compute: compute)
-  let ceiling = { precision == .fp32 ? compute.matrixProductRate() : compute.packedProductRate(.bf16) }
+  let ceiling = { compute.productRate(precision) }
   func measure(_ objective: Objective) throws -> (seconds: Double, ceiling: Double, count: Int) {
     try repeated(for: subject.seconds, ceiling: ceiling) {
       _ = try trainer.step(

@@ -31,7 +31,8 @@ package func exportHuggingFace(
     let offset: Float = normsHaveOne && Checkpoint.isNorm(name) ? 1 : 0
     let dtype: DType = view.dtype.blockElements == 1 && offset == 0 ? view.dtype : .f32
     let isTransposed = state.transformer.isTransposedInHuggingFace(name)
-    return SafetensorsEntry(name: name, dtype: dtype, shape: isTransposed ? view.shape.reversed() : view.shape) { sink in
+    let shape = isTransposed ? view.shape.reversed() : view.shape
+    return SafetensorsEntry(name: name, dtype: dtype, shape: shape) { sink in
       let masked = isTransposed ? transposed(tensor.masked, as: dtype) : tensor.masked
       try produce(masked, as: dtype, subtracting: offset, into: sink)
     }

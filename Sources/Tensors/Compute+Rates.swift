@@ -26,6 +26,11 @@ extension Compute {
     }
   }
 
+  /// What products in a precision reach: OpenBLAS in fp32, our own in bf16.
+  package func productRate(_ precision: Precision) -> Double {
+    precision == .fp32 ? matrixProductRate() : packedProductRate(precision)
+  }
+
   /// The same of Espalier's own product with packed operands, packing included.
   package func packedProductRate(_ precision: Precision, size: Int = 2048, repetitions: Int = 2) -> Double {
     let a = FloatBuffer(count: size * size), b = FloatBuffer(count: size * size), c = FloatBuffer(count: size * size)

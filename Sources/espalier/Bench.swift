@@ -80,7 +80,7 @@ struct Bench: ParsableCommand {
         Table.Column(heading: heading, isNumber: place == 1)
       },
       rows: figures.figures.map { figure in
-        let digits = figure.value < 10 ? 3 : figure.value < 100 ? 1 : 0
+        let digits = figure.value < 0.01 ? 6 : figure.value < 10 ? 3 : figure.value < 100 ? 1 : 0
         return [figure.name, fixed(figure.value, digits), figure.unit, figure.note]
       })
     return table.text
