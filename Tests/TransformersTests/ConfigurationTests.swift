@@ -48,7 +48,7 @@ import Testing
     ["rope_scaling": nil], ["rope_scaling": ["rope_type": "default"]], ["rope_scaling": ["type": "default"]],
     ["rope_parameters": ["rope_type": "default", "rope_theta": 10_000.0]], ["hidden_act": "silu"],
     ["attention_bias": false, "mlp_bias": false], ["head_dim": 8], ["head_dim": nil], ["partial_rotary_factor": 1.0],
-    ["rope_theta": nil], ["torch_dtype": "bfloat16", "_note": [1, 2], "bos_token_id": 1, "quantization_config": nil],
+    ["rope_theta": nil], ["torch_dtype": "bfloat16", "_name_or_path": "x", "bos_token_id": 1, "quantization_config": nil],
   ] as [JSONObject])
   func acceptsEquivalents(changes: JSONObject) throws {
     #expect(try Self.llama(changes) == Self.llama([:]))
@@ -83,6 +83,8 @@ import Testing
     (["quantization_config": ["bits": 4]], ["config.quantization_config", "arithmetic"]),
     (["some_future_field": 1], ["config.some_future_field", "arithmetic"]),
     (["qk_norm": false], ["config.qk_norm"]),
+    (["output_multiplier": 2], ["config.output_multiplier", "arithmetic"]),
+    (["_logit_scale": 2], ["config._logit_scale", "arithmetic"]),
     (["partial_rotary_factor": 0.5], ["config.partial_rotary_factor", "0.5"]),
     (["rope_scaling": ["rope_type": "llama3", "factor": 8]], ["config.rope_scaling.low_freq_factor", "missing"]),
     (

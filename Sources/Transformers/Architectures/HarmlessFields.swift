@@ -17,18 +17,20 @@ enum HarmlessFields {
   }
 
   /// Notes of tools, and heads other than the language model's.
-  private static let beginnings = ["_", "unsloth", "transformers", "summary_", "classifier_", "output_"]
+  private static let beginnings = ["_attn_implementation", "unsloth_", "transformers_", "summary_", "classifier_"]
   /// Tokens belong to the tokenizer; dropout is for training in the framework that the field was written for.
-  private static let endings = ["_token_id", "_token_ids", "dropout", "_pdrop", "layerdrop", "_std"]
+  private static let endings = ["_token_id", "_token_ids", "dropout", "_pdrop", "layerdrop"]
 
   private static let names: Set<String> = [
     // what it is and where it comes from
     "architectures", "auto_map", "model_type", "name_or_path", "dtype", "torch_dtype", "tokenizer_class", "prefix",
     "task_specific_params", "finetuning_task", "problem_type", "id2label", "label2id", "num_labels", "bos_token",
-    "eos_token", "pad_token", "license", "language",
+    "eos_token", "pad_token", "license", "language", "_name_or_path", "_model_name_or_path", "_commit_hash",
+    "transformers.js_config",
     // how it was initialised and is run
-    "initializer_range", "initializer_factor", "use_cache", "gradient_checkpointing", "return_dict", "torchscript",
-    "attn_implementation", "use_bfloat16", "tf_legacy_loss", "pretraining_tp", "chunk_size_feed_forward",
+    "initializer_range", "initializer_factor", "init_std", "use_cache", "output_attentions", "output_hidden_states",
+    "output_scores", "gradient_checkpointing", "return_dict", "torchscript", "attn_implementation", "use_bfloat16",
+    "tf_legacy_loss", "pretraining_tp", "chunk_size_feed_forward",
     "cache_implementation", "keys_to_ignore_at_inference", "n_ctx", "is_decoder",
     // how text is generated
     "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty",
