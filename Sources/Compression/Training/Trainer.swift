@@ -145,14 +145,7 @@ package final class Trainer {
   private func teacherLogits(
     _ teacher: ModelState, _ tokens: [Int32], batch: Batch, cancellation: Cancellation
   ) throws(Cancelled) -> TeacherLogits {
-    let model = teacher.transformer
-    if teacherMemory?.transformer != model {
-      teacherMemory = (
-        model, model.makeForwardPass(batch: largest, compute: compute, precision: precision),
-        FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
-      )
-    }
-    guard let (_, pass, hidden) = teacherMemory else { preconditionFailure("just made") }
+    let model = teacher.transformer, (_, pass, hidden) = memory(ofTeacher: model)
     pass.embed(tokens, into: hidden.pointer, batch: batch, weights: teacher.revision)
     for layer in 0..<model.shape.layers {
       try pass.layer(
@@ -161,5 +154,18 @@ package final class Trainer {
     return TeacherLogits(
       model, hidden: hidden.pointer, rows: batch.tokens, weights: teacher.revision, compute: compute,
       precision: precision)
+  }
+
+  /// The working memory of a teacher's forward pass, kept while the teachers are of one kind.
+  private func memory(
+    ofTeacher model: Transformer
+  ) -> (transformer: Transformer, pass: ForwardPass, hidden: FloatBuffer) {
+    if let memory = teacherMemory, memory.transformer == model { return memory }
+    let memory = (
+      transformer: model, pass: model.makeForwardPass(batch: largest, compute: compute, precision: precision),
+      hidden: FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
+    )
+    teacherMemory = memory
+    return memory
   }
 }
