@@ -1,9 +1,16 @@
-// espalier_plugin.h: the plugin ABI of Espalier, version 1.0.
+// espalier_plugin.h: the plugin ABI of Espalier, version 1.1.
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plugin is a shared library that brings one method of the field to Espalier: today a pruning criterion, called a
-// selector. This header is all it needs: C11 or C++11, nothing to link, nothing else to include. It refuses to be a
-// toolkit: there are no allocators, containers or macros that hide code. `plugin-abi.md` beside it has the tutorial.
+// A plugin is a shared library that brings methods of the field to Espalier, one for each extension that it offers:
+//
+//   selector          scores of weights: a pruning criterion        unit-selector     scores of heads, neurons, layers
+//   solver            masks and new weights together                compensator       new weights under a given mask
+//   block-compensator new weights of a whole block                  refiner           a better mask than a given one
+//   allocator         how much each tensor is to lose
+//
+// This header is all it needs: C11 or C++11, nothing to link, nothing else to include. It refuses to be a toolkit: there
+// are no allocators, containers or macros that hide code; the linear algebra that methods share is the host's
+// (ESPALIER_LINEAR_ALGEBRA). `plugin-abi.md` beside it has the tutorial.
 //
 // A complete plugin, compiled with `cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -o squares.so squares.c`:
 //
@@ -76,7 +83,7 @@ extern "C" {
 
 // A host loads plugins of its own major version whose minor version it has reached.
 #define ESPALIER_ABI_MAJOR 1
-#define ESPALIER_ABI_MINOR 0
+#define ESPALIER_ABI_MINOR 1
 
 // True if the struct at `pointer`, of type `type`, was made by someone who knew `field`. Fields of version 1.0 are
 // always there. Example: `if (ESPALIER_HAS(espalier_host, host, parallel_for)) ...`
@@ -130,7 +137,8 @@ typedef struct espalier_host {
   uint32_t reserved;  // 0
   void *context;      // [host-owned] the host's private matter; may be NULL
 
-  // [any-thread] The host's extension of that id, or NULL if it has none. Version 1.0 has none.
+  // [any-thread] The host's extension of that id, or NULL if it has none: ESPALIER_LINEAR_ALGEBRA always, since 1.1;
+  // ESPALIER_REGION in calls of a block compensator. The result is [host-owned] and lives as long as `host`.
   // `id` is read before the call returns.
   const void *(*get_extension)(const struct espalier_host *host, const char *id);
 
@@ -156,6 +164,16 @@ typedef struct espalier_host {
   // `context` is the plugin's own and may be NULL. Bodies that write disjoint memory need no locks.
   int32_t (*parallel_for)(const struct espalier_host *host, int64_t count,
                           int32_t (*body)(void *context, int64_t index), void *context);
+
+  // Since 1.1. [any-thread] Tells the person at the other end of something that they should know although the call
+  // succeeds: it becomes a diagnostic of the answer. Never fall back in silence: say it here.
+  //   level   ESPALIER_LOG_ERROR, _WARNING or _INFO
+  //   kind    camelCase word for programs: "deadInputs", "dampingRaised"
+  //   tensor  the tensor that it is about; NULL for the whole call
+  //   text    one line: what was found, and what was done about it
+  // All text is read before the call returns; at most 4096 bytes of it are used.
+  void (*diagnose)(const struct espalier_host *host, int32_t level, const char *kind, const char *tensor,
+                   const char *text);
 } espalier_host;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -200,6 +218,7 @@ extern ESPALIER_EXPORT const espalier_plugin_descriptor espalier_plugin;
 #define ESPALIER_NUMBER 0
 #define ESPALIER_INTEGER 1  // a whole number of at most 2^53, which a double holds exactly
 #define ESPALIER_BOOLEAN 2  // 0 or 1
+#define ESPALIER_CHOICE 3   // since 1.1: one of a few words; travels as its index into `choices`
 
 // One parameter. Values of all types travel as doubles: one plain array instead of tagged unions.
 typedef struct espalier_parameter {
@@ -208,8 +227,12 @@ typedef struct espalier_parameter {
   const char *name;     // [plugin-owned] camelCase, at most 64 bytes, unique within the plugin: "normExponent"
   const char *summary;  // [plugin-owned] one line, at most 1024 bytes
   double default_value;
-  double minimum;       // minimum <= default_value <= maximum, all finite; 0 and 1 for a boolean
-  double maximum;
+  double minimum;       // minimum <= default_value <= maximum, all finite; 0 and 1 for a boolean; 0 and the last index
+  double maximum;       // for a choice
+  // Since 1.1.
+  uint32_t choice_count;       // 2...32 for a choice, else 0
+  uint32_t reserved;           // 0
+  const char *const *choices;  // [plugin-owned] `choice_count` kebab-case words of at most 64 bytes; NULL if none
 } espalier_parameter;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -218,9 +241,14 @@ typedef struct espalier_parameter {
 
 #define ESPALIER_SELECTOR "espalier.selector/1"
 
-// Statistics that a selector can ask for, added up. The host computes them once for all plugins.
+// Statistics that a method can ask for, added up. The host computes them once for all plugins.
 #define ESPALIER_STATISTICS_NONE 0
-#define ESPALIER_STATISTICS_MOMENTS 1  // espalier_matrix.moments
+#define ESPALIER_STATISTICS_MOMENTS 1              // espalier_matrix.moments
+// Since 1.1:
+#define ESPALIER_STATISTICS_GRAM 2                 // espalier_matrix.gram
+#define ESPALIER_STATISTICS_CROSS_GRAM 4           // espalier_gram.cross; brings the Gram matrix along
+#define ESPALIER_STATISTICS_GRADIENTS 8            // espalier_matrix.gradients, of the model's loss
+#define ESPALIER_STATISTICS_REGIONAL_GRADIENTS 16  // espalier_matrix.regional_gradients, of a block's output
 
 // Within which weights scores compete, unless the client says otherwise.
 #define ESPALIER_GROUP_MATRIX 0  // the whole tensor
@@ -239,7 +267,45 @@ typedef struct espalier_moments {
   const double *sum;                // [host-owned] sum over tokens of x
   const double *sum_of_squares;     // [host-owned] sum over tokens of x^2
   const double *sum_of_magnitudes;  // [host-owned] sum over tokens of |x|
+  // Since 1.1.
+  const double *sum_of_squared_means;  // [host-owned] sum over sequences of (mean over the sequence's tokens of |x|)^2
 } espalier_moments;
+
+// Since 1.1. Second moments of the inputs x of a linear map, over the same tokens as its moments. [host-owned]
+typedef struct espalier_gram {
+  uint32_t struct_size;
+  uint32_t reserved;      // 0
+  int64_t sequences;
+  int64_t tokens;
+  int64_t count;          // inputs: the matrix's columns
+  const float *products;  // [host-owned] count x count, symmetric: sum over tokens of x x^T
+  // [host-owned] count x count: sum over tokens of z x^T, where z is what the same input was before anything was pruned;
+  // NULL unless asked for. W z is what the map used to say, so the best W' on all inputs x is W cross products^-1.
+  const float *cross;
+} espalier_gram;
+
+// Since 1.1. Gradients of a loss in a weight matrix, one for each calibration sequence. [host-owned]
+// Of the model (`gradients`): the loss is the mean cross-entropy of the sequence's next tokens, weights are those of the
+// revision that is scored. Of a region (`regional_gradients`): the loss is ||f(X)||_2, the norm of the output of the
+// tensor's block for the sequence X that enters it. (Yang et al. 2025, arXiv 2503.04992, section 4.1)
+typedef struct espalier_gradients {
+  uint32_t struct_size;
+  uint32_t reserved;            // 0
+  int64_t samples;              // sequences
+  int64_t steps;                // training steps that the weights took meanwhile; 0 if they stayed
+  const float *sum;             // [host-owned] rows x columns: sum over sequences of g
+  const float *sum_of_squares;  // [host-owned] rows x columns: sum over sequences of g^2
+  // [host-owned] rows x columns: sum over steps of w_t g_t if the weights were trained, else NULL: it is w * sum then.
+  const float *movement;
+} espalier_gradients;
+
+// Since 1.1. Scores of the same tensor from elsewhere, as a selector that combines criteria asks for them. [host-owned]
+typedef struct espalier_term {
+  uint32_t struct_size;
+  uint32_t reserved;    // 0
+  const char *name;     // [host-owned] one of espalier_selector.terms: "reward"
+  const float *scores;  // [host-owned] rows x columns
+} espalier_term;
 
 // One weight matrix. [host-owned]
 typedef struct espalier_matrix {
@@ -250,7 +316,13 @@ typedef struct espalier_matrix {
   int64_t rows;                     // outputs of the linear map, at least 1
   int64_t columns;                  // inputs of the linear map, at least 1; rows * columns fits an int64_t
   const float *weights;             // [host-owned] rows x columns, row-major, contiguous; pruned weights are 0
-  const espalier_moments *moments;  // [host-owned] NULL unless the selector asked for them
+  const espalier_moments *moments;  // [host-owned] NULL unless the method asked for them
+  // Since 1.1. Each NULL unless asked for.
+  const espalier_gram *gram;                     // [host-owned]
+  const espalier_gradients *gradients;           // [host-owned]
+  const espalier_gradients *regional_gradients;  // [host-owned]
+  const espalier_term *const *terms;             // [host-owned] those of espalier_selector.terms that the client gave
+  int64_t term_count;
 } espalier_matrix;
 
 // The extension ESPALIER_SELECTOR of a plugin. [plugin-owned]
@@ -271,10 +343,271 @@ typedef struct espalier_selector {
   // Same matrix and parameters, same bits, on any number of threads. Calls for different matrices may overlap.
   int32_t (*score)(const espalier_host *host, const espalier_matrix *matrix, const double *parameters, float *scores,
                    espalier_message *message);
+
+  // Since 1.1.
+  // [any-thread] Which statistics these parameters really need, of those in `statistics`, which is what they may need
+  // at most. `has_dataset` is 1 if the client gave calibration data: a method that can do without may then ask for
+  // none. NULL: always all of `statistics`. Must be pure.
+  uint32_t (*statistics_for)(const double *parameters, int32_t has_dataset);
+  uint32_t term_count;             // at most 8
+  uint32_t reserved;               // 0
+  const char *const *terms;        // [plugin-owned] names of scores that clients may add, camelCase; NULL if none
+  const char *compensator;         // [plugin-owned] id of the plugin that the method was published with for new
+                                   // weights, used by prune/run unless the client says otherwise; NULL: none
 } espalier_selector;
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The layout is part of the contract: version 1.0 on 64-bit systems (LP64), to the byte. A compiler that lays anything
+// Since 1.1. How much to prune of one matrix: a fraction within groups, or N of every M.
+
+typedef struct espalier_budget {
+  uint32_t struct_size;
+  int32_t group;          // ESPALIER_GROUP_MATRIX, _ROW or _COLUMN; without meaning for a pattern
+  double sparsity;        // 0...1: floor(n * sparsity) weights of each group of n; 0 for a pattern
+  int64_t pattern_prune;  // N of every M consecutive weights of a row; both 0 for a fraction
+  int64_t pattern_size;   // M; divides the columns
+} espalier_budget;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The solver: chooses masks and new weights together.
+
+#define ESPALIER_SOLVER "espalier.solver/1"
+
+// One matrix to solve.
+typedef struct espalier_problem {
+  uint32_t struct_size;
+  uint32_t reserved;              // 0
+  const espalier_matrix *matrix;  // [host-owned] with the statistics that the solver asked for
+  const espalier_budget *budget;  // [host-owned]
+  uint8_t *kept;                  // [host-owned] rows x columns: 1 to keep a weight, 0 to prune it. All 1 on entry.
+  float *weights;                 // [host-owned] rows x columns: the new weights. On entry a copy of the matrix's.
+} espalier_problem;
+
+// The extension ESPALIER_SOLVER of a plugin. [plugin-owned]
+typedef struct espalier_solver {
+  uint32_t struct_size;
+  uint32_t statistics;                          // sum of ESPALIER_STATISTICS_...
+  int32_t default_group;                        // ESPALIER_GROUP_...
+  uint32_t parameter_count;                     // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread] Solves matrices that share one input: the maps of queries, keys and values, or of gate and up. Their
+  // moments and Gram matrices are the same objects, so what is derived from them is needed once.
+  //   problems  [host-owned] `count` of them, at least 1; `kept` and `weights` of each are the outputs
+  // The host sets pruned weights to 0 and refuses weights that are not finite, a group of a pattern that loses fewer or
+  // more than N, and a budget that is missed by more than one weight in a thousand.
+  int32_t (*solve)(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
+                   const double *parameters, espalier_message *message);
+} espalier_solver;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The compensator: new weights for a mask that is given.
+
+#define ESPALIER_COMPENSATOR "espalier.compensator/1"
+
+// The extension ESPALIER_COMPENSATOR of a plugin. [plugin-owned]
+typedef struct espalier_compensator {
+  uint32_t struct_size;
+  uint32_t statistics;                          // sum of ESPALIER_STATISTICS_...
+  uint32_t parameter_count;                     // at most 64
+  uint32_t changes_bias;                        // 1 if `bias` is written
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread] Moves what pruned weights carried to others.
+  //   matrix   [host-owned] the weights before the mask
+  //   kept     [host-owned] rows x columns: 1 for kept weights, 0 for pruned ones
+  //   budget   [host-owned] what made the mask, where a method moves within its groups; NULL if the mask was given
+  //   weights  [host-owned] rows x columns: on entry a copy of the matrix's; new values of kept weights go here
+  //   bias     [host-owned] rows: what is to be added to the map's bias, 0 on entry; NULL unless `changes_bias`
+  int32_t (*compensate)(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
+                        const espalier_budget *budget, const double *parameters, float *weights, float *bias,
+                        espalier_message *message);
+} espalier_compensator;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The refiner: a better mask with as many kept weights in each row.
+
+#define ESPALIER_REFINER "espalier.refiner/1"
+
+// The extension ESPALIER_REFINER of a plugin. [plugin-owned]
+typedef struct espalier_refiner {
+  uint32_t struct_size;
+  uint32_t statistics;                          // sum of ESPALIER_STATISTICS_...
+  uint32_t parameter_count;                     // at most 64
+  uint32_t reserved;                            // 0
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread] Exchanges kept and pruned weights within rows, or within the groups of a pattern.
+  //   scores  [host-owned] rows x columns: those that the mask was made from; NULL if it was made otherwise
+  //   kept    [host-owned] rows x columns: the mask, changed in place
+  int32_t (*refine)(const espalier_host *host, const espalier_matrix *matrix, const espalier_budget *budget,
+                    const float *scores, const double *parameters, uint8_t *kept, espalier_message *message);
+} espalier_refiner;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The block compensator: new weights for all matrices of a block together, by the output of the block.
+
+#define ESPALIER_BLOCK_COMPENSATOR "espalier.block-compensator/1"
+
+// The extension ESPALIER_BLOCK_COMPENSATOR of a plugin. [plugin-owned]
+typedef struct espalier_block_compensator {
+  uint32_t struct_size;
+  uint32_t parameter_count;                     // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread] Fits the kept weights of a block, with the host's extension ESPALIER_REGION at hand.
+  //   matrices  [host-owned] `count` of them: the weights as they are now, pruned ones 0
+  //   kept      [host-owned] for each matrix rows x columns
+  //   weights   [host-owned] for each matrix rows x columns: on entry a copy of the matrix's; the new ones go here
+  int32_t (*fit)(const espalier_host *host, const espalier_matrix *const *matrices, int64_t count,
+                 const uint8_t *const *kept, const double *parameters, float *const *weights,
+                 espalier_message *message);
+} espalier_block_compensator;
+
+// An extension of the host, in calls of `fit`. [host-owned]
+#define ESPALIER_REGION "espalier.region/1"
+
+typedef struct espalier_region {
+  uint32_t struct_size;
+  uint32_t reserved;  // 0
+  int64_t samples;    // calibration sequences
+
+  // [compute-thread] For sequences first ..< first + count: the mean over all elements of the block's output of the
+  // squared difference between the block with `weights` and the block before pruning, each on its own inputs, and the
+  // gradients of it. `weights` and `gradients` have an array of rows x columns for each matrix of the call, in its
+  // order; gradients are overwritten. Not inside a parallel_for.
+  int32_t (*gradient)(const espalier_host *host, int64_t first, int64_t count, const float *const *weights,
+                      float *const *gradients, double *loss);
+} espalier_region;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The allocator: how much each tensor loses for a total.
+
+#define ESPALIER_ALLOCATOR "espalier.allocator/1"
+
+// A tensor that takes its part of the total.
+typedef struct espalier_share {
+  uint32_t struct_size;
+  uint32_t reserved;        // 0
+  const char *tensor;       // [host-owned]
+  int64_t layer;
+  int64_t elements;
+  double measure;           // what `measure` said of the tensor's layer; 0 without `measure`
+  // What the client measured of the tensor's layer with evaluate/sensitivity: the loss at ascending sparsities, the
+  // first of them 0. [host-owned] `point_count` each; NULL unless there are any.
+  int64_t point_count;
+  const double *sparsities;
+  const double *losses;
+} espalier_share;
+
+// The extension ESPALIER_ALLOCATOR of a plugin. [plugin-owned]
+typedef struct espalier_allocator {
+  uint32_t struct_size;
+  uint32_t statistics;                          // of `measure`
+  uint32_t needs_sensitivity;                   // 1 if every share must come with points
+  uint32_t parameter_count;                     // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread] A number for a layer, from its `count` matrices, which are those of the model before this run.
+  // NULL if the method needs none.
+  int32_t (*measure)(const espalier_host *host, const espalier_matrix *const *matrices, int64_t count,
+                     const double *parameters, double *measure, espalier_message *message);
+
+  // [compute-thread] Writes a sparsity of 0...1 for each of the `count` shares. The host checks that together they
+  // prune `total` of all elements, to one in a thousand.
+  int32_t (*allocate)(const espalier_host *host, const espalier_share *const *shares, int64_t count, double total,
+                      const double *parameters, double *sparsities, espalier_message *message);
+} espalier_allocator;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. The unit selector: scores of structures that are cut out whole.
+
+#define ESPALIER_UNIT_SELECTOR "espalier.unit-selector/1"
+
+// Kinds of units, added up where a selector says which it knows.
+#define ESPALIER_UNIT_HEAD 1     // a query head: rows of the query map, columns of the attention's output map
+#define ESPALIER_UNIT_NEURON 2   // a neuron of the feed-forward network
+#define ESPALIER_UNIT_CHANNEL 4  // a channel of the hidden state, in the whole model
+#define ESPALIER_UNIT_LAYER 8    // a whole layer
+
+// The units that are ranked together. [host-owned]
+typedef struct espalier_units {
+  uint32_t struct_size;
+  int32_t unit;       // ESPALIER_UNIT_...
+  int64_t layer;      // heads and neurons: of this layer; -1 otherwise
+  int64_t count;      // units
+  int64_t width;      // columns of the matrices below that belong to a unit; 1 for layers
+  // Matrices that read the units, with moments of their inputs: the attention's output map for heads, the last map of the
+  // feed-forward network for neurons, every map that reads the hidden state for channels (one of those that share an
+  // input); none for layers. Each has count * width columns.
+  int64_t matrix_count;
+  const espalier_matrix *const *matrices;
+  // Layers only: for each, what it does to the hidden state, over all tokens.
+  const double *cosine_sums;  // sum over tokens of cos(state that enters, state that leaves); NULL for other units
+  int64_t tokens;
+  // Layers only, and only for a selector that declares `needs_losses`: the loss in nats with that layer left out, and
+  // with all of them. NULL and 0 otherwise.
+  const double *losses_without;
+  double loss;
+} espalier_units;
+
+// The extension ESPALIER_UNIT_SELECTOR of a plugin. [plugin-owned]
+typedef struct espalier_unit_selector {
+  uint32_t struct_size;
+  uint32_t statistics;                          // of the matrices
+  uint32_t units;                               // sum of ESPALIER_UNIT_...
+  uint32_t parameter_count;                     // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+  uint32_t needs_losses;                        // 1: the host measures the loss without each layer
+  int32_t default_group;                        // ESPALIER_GROUP_MATRIX: within a layer; ESPALIER_GROUP_GLOBAL: in all
+
+  // [compute-thread] Writes one score for each unit; the higher, the more worth keeping.
+  int32_t (*score)(const espalier_host *host, const espalier_units *units, const double *parameters, double *scores,
+                   espalier_message *message);
+} espalier_unit_selector;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.1. Linear algebra of the host, as an extension of every host: one tuned library for all plugins.
+
+#define ESPALIER_LINEAR_ALGEBRA "espalier.linear-algebra/1"
+
+// Matrices are row-major; `lda` and its like count elements from row to row. Outside a parallel_for a product uses all
+// compute threads; inside a body everything runs on the thread that calls. Results do not depend on the thread count.
+// All are [compute-thread] and return ESPALIER_OK, ESPALIER_INVALID_ARGUMENT (sizes below 1, or beyond 2^31 - 1, NULL),
+// ESPALIER_OUT_OF_MEMORY, ESPALIER_CANCELLED, or what they say.
+typedef struct espalier_linear_algebra {
+  uint32_t struct_size;
+  uint32_t reserved;  // 0
+
+  // c[m, n] = alpha op(a)[m, k] op(b)[k, n] + beta c; op transposes if `transpose_` is 1. c overlaps nothing.
+  int32_t (*product_f32)(const espalier_host *host, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n,
+                         int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                         float *c, int64_t ldc);
+  int32_t (*product_f64)(const espalier_host *host, int32_t transpose_a, int32_t transpose_b, int64_t m, int64_t n,
+                         int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb,
+                         double beta, double *c, int64_t ldc);
+
+  // a[n, n] = l l^T in place: reads the lower triangle, writes l there, leaves the strict upper triangle alone.
+  // ESPALIER_FAILED if a is not positive definite; `*pivot` is then the first row (from 0) where that showed.
+  int32_t (*cholesky_f32)(const espalier_host *host, int64_t n, float *a, int64_t lda, int64_t *pivot);
+  int32_t (*cholesky_f64)(const espalier_host *host, int64_t n, double *a, int64_t lda, int64_t *pivot);
+
+  // Solves (l l^T) x = b for `count` right sides, each a row of b[count, n], in place. l as cholesky leaves it.
+  int32_t (*cholesky_solve_f32)(const espalier_host *host, int64_t n, const float *l, int64_t lda, int64_t count,
+                                float *b, int64_t ldb);
+  int32_t (*cholesky_solve_f64)(const espalier_host *host, int64_t n, const double *l, int64_t lda, int64_t count,
+                                double *b, int64_t ldb);
+
+  // l becomes (l l^T)^-1, both triangles.
+  int32_t (*cholesky_inverse_f64)(const espalier_host *host, int64_t n, double *l, int64_t lda);
+
+  // The symmetric a[n, n] (lower triangle) = q^T diag(values) q: values ascending, row i of a becomes the eigenvector of
+  // values[i]. ESPALIER_FAILED if it does not converge.
+  int32_t (*eigen_f32)(const espalier_host *host, int64_t n, float *a, int64_t lda, float *values);
+  int32_t (*eigen_f64)(const espalier_host *host, int64_t n, double *a, int64_t lda, double *values);
+} espalier_linear_algebra;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The layout is part of the contract, on 64-bit systems (LP64) and to the byte. A compiler that lays anything
 // out otherwise stops here instead of in the daemon.
 
 #if defined(__cplusplus)
@@ -300,7 +633,8 @@ ESPALIER_ASSERT(offsetof(espalier_host, log) == 32);
 ESPALIER_ASSERT(offsetof(espalier_host, progress) == 40);
 ESPALIER_ASSERT(offsetof(espalier_host, cancelled) == 48);
 ESPALIER_ASSERT(offsetof(espalier_host, parallel_for) == 56);
-ESPALIER_ASSERT(sizeof(espalier_host) == 64);
+ESPALIER_ASSERT(offsetof(espalier_host, diagnose) == 64);
+ESPALIER_ASSERT(sizeof(espalier_host) == 72);
 
 ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, struct_size) == 0);
 ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, abi_major) == 4);
@@ -320,7 +654,9 @@ ESPALIER_ASSERT(offsetof(espalier_parameter, summary) == 16);
 ESPALIER_ASSERT(offsetof(espalier_parameter, default_value) == 24);
 ESPALIER_ASSERT(offsetof(espalier_parameter, minimum) == 32);
 ESPALIER_ASSERT(offsetof(espalier_parameter, maximum) == 40);
-ESPALIER_ASSERT(sizeof(espalier_parameter) == 48);
+ESPALIER_ASSERT(offsetof(espalier_parameter, choice_count) == 48);
+ESPALIER_ASSERT(offsetof(espalier_parameter, choices) == 56);
+ESPALIER_ASSERT(sizeof(espalier_parameter) == 64);
 
 ESPALIER_ASSERT(offsetof(espalier_moments, sequences) == 8);
 ESPALIER_ASSERT(offsetof(espalier_moments, tokens) == 16);
@@ -328,7 +664,26 @@ ESPALIER_ASSERT(offsetof(espalier_moments, count) == 24);
 ESPALIER_ASSERT(offsetof(espalier_moments, sum) == 32);
 ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_squares) == 40);
 ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_magnitudes) == 48);
-ESPALIER_ASSERT(sizeof(espalier_moments) == 56);
+ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_squared_means) == 56);
+ESPALIER_ASSERT(sizeof(espalier_moments) == 64);
+
+ESPALIER_ASSERT(offsetof(espalier_gram, sequences) == 8);
+ESPALIER_ASSERT(offsetof(espalier_gram, tokens) == 16);
+ESPALIER_ASSERT(offsetof(espalier_gram, count) == 24);
+ESPALIER_ASSERT(offsetof(espalier_gram, products) == 32);
+ESPALIER_ASSERT(offsetof(espalier_gram, cross) == 40);
+ESPALIER_ASSERT(sizeof(espalier_gram) == 48);
+
+ESPALIER_ASSERT(offsetof(espalier_gradients, samples) == 8);
+ESPALIER_ASSERT(offsetof(espalier_gradients, steps) == 16);
+ESPALIER_ASSERT(offsetof(espalier_gradients, sum) == 24);
+ESPALIER_ASSERT(offsetof(espalier_gradients, sum_of_squares) == 32);
+ESPALIER_ASSERT(offsetof(espalier_gradients, movement) == 40);
+ESPALIER_ASSERT(sizeof(espalier_gradients) == 48);
+
+ESPALIER_ASSERT(offsetof(espalier_term, name) == 8);
+ESPALIER_ASSERT(offsetof(espalier_term, scores) == 16);
+ESPALIER_ASSERT(sizeof(espalier_term) == 24);
 
 ESPALIER_ASSERT(offsetof(espalier_matrix, tensor) == 8);
 ESPALIER_ASSERT(offsetof(espalier_matrix, layer) == 16);
@@ -336,14 +691,95 @@ ESPALIER_ASSERT(offsetof(espalier_matrix, rows) == 24);
 ESPALIER_ASSERT(offsetof(espalier_matrix, columns) == 32);
 ESPALIER_ASSERT(offsetof(espalier_matrix, weights) == 40);
 ESPALIER_ASSERT(offsetof(espalier_matrix, moments) == 48);
-ESPALIER_ASSERT(sizeof(espalier_matrix) == 56);
+ESPALIER_ASSERT(offsetof(espalier_matrix, gram) == 56);
+ESPALIER_ASSERT(offsetof(espalier_matrix, gradients) == 64);
+ESPALIER_ASSERT(offsetof(espalier_matrix, regional_gradients) == 72);
+ESPALIER_ASSERT(offsetof(espalier_matrix, terms) == 80);
+ESPALIER_ASSERT(offsetof(espalier_matrix, term_count) == 88);
+ESPALIER_ASSERT(sizeof(espalier_matrix) == 96);
 
 ESPALIER_ASSERT(offsetof(espalier_selector, statistics) == 4);
 ESPALIER_ASSERT(offsetof(espalier_selector, default_group) == 8);
 ESPALIER_ASSERT(offsetof(espalier_selector, parameter_count) == 12);
 ESPALIER_ASSERT(offsetof(espalier_selector, parameters) == 16);
 ESPALIER_ASSERT(offsetof(espalier_selector, score) == 24);
-ESPALIER_ASSERT(sizeof(espalier_selector) == 32);
+ESPALIER_ASSERT(offsetof(espalier_selector, statistics_for) == 32);
+ESPALIER_ASSERT(offsetof(espalier_selector, term_count) == 40);
+ESPALIER_ASSERT(offsetof(espalier_selector, terms) == 48);
+ESPALIER_ASSERT(offsetof(espalier_selector, compensator) == 56);
+ESPALIER_ASSERT(sizeof(espalier_selector) == 64);
+
+ESPALIER_ASSERT(offsetof(espalier_budget, sparsity) == 8);
+ESPALIER_ASSERT(offsetof(espalier_budget, pattern_prune) == 16);
+ESPALIER_ASSERT(offsetof(espalier_budget, pattern_size) == 24);
+ESPALIER_ASSERT(sizeof(espalier_budget) == 32);
+
+ESPALIER_ASSERT(offsetof(espalier_problem, matrix) == 8);
+ESPALIER_ASSERT(offsetof(espalier_problem, budget) == 16);
+ESPALIER_ASSERT(offsetof(espalier_problem, kept) == 24);
+ESPALIER_ASSERT(offsetof(espalier_problem, weights) == 32);
+ESPALIER_ASSERT(sizeof(espalier_problem) == 40);
+
+ESPALIER_ASSERT(offsetof(espalier_solver, parameters) == 16);
+ESPALIER_ASSERT(offsetof(espalier_solver, solve) == 24);
+ESPALIER_ASSERT(sizeof(espalier_solver) == 32);
+
+ESPALIER_ASSERT(offsetof(espalier_compensator, parameters) == 16);
+ESPALIER_ASSERT(offsetof(espalier_compensator, compensate) == 24);
+ESPALIER_ASSERT(sizeof(espalier_compensator) == 32);
+
+ESPALIER_ASSERT(offsetof(espalier_refiner, parameters) == 16);
+ESPALIER_ASSERT(offsetof(espalier_refiner, refine) == 24);
+ESPALIER_ASSERT(sizeof(espalier_refiner) == 32);
+
+ESPALIER_ASSERT(offsetof(espalier_block_compensator, parameters) == 8);
+ESPALIER_ASSERT(offsetof(espalier_block_compensator, fit) == 16);
+ESPALIER_ASSERT(sizeof(espalier_block_compensator) == 24);
+
+ESPALIER_ASSERT(offsetof(espalier_region, samples) == 8);
+ESPALIER_ASSERT(offsetof(espalier_region, gradient) == 16);
+ESPALIER_ASSERT(sizeof(espalier_region) == 24);
+
+ESPALIER_ASSERT(offsetof(espalier_share, tensor) == 8);
+ESPALIER_ASSERT(offsetof(espalier_share, layer) == 16);
+ESPALIER_ASSERT(offsetof(espalier_share, elements) == 24);
+ESPALIER_ASSERT(offsetof(espalier_share, measure) == 32);
+ESPALIER_ASSERT(offsetof(espalier_share, point_count) == 40);
+ESPALIER_ASSERT(offsetof(espalier_share, losses) == 56);
+ESPALIER_ASSERT(sizeof(espalier_share) == 64);
+
+ESPALIER_ASSERT(offsetof(espalier_allocator, parameters) == 16);
+ESPALIER_ASSERT(offsetof(espalier_allocator, measure) == 24);
+ESPALIER_ASSERT(offsetof(espalier_allocator, allocate) == 32);
+ESPALIER_ASSERT(sizeof(espalier_allocator) == 40);
+
+ESPALIER_ASSERT(offsetof(espalier_units, layer) == 8);
+ESPALIER_ASSERT(offsetof(espalier_units, count) == 16);
+ESPALIER_ASSERT(offsetof(espalier_units, width) == 24);
+ESPALIER_ASSERT(offsetof(espalier_units, matrix_count) == 32);
+ESPALIER_ASSERT(offsetof(espalier_units, matrices) == 40);
+ESPALIER_ASSERT(offsetof(espalier_units, cosine_sums) == 48);
+ESPALIER_ASSERT(offsetof(espalier_units, tokens) == 56);
+ESPALIER_ASSERT(offsetof(espalier_units, losses_without) == 64);
+ESPALIER_ASSERT(offsetof(espalier_units, loss) == 72);
+ESPALIER_ASSERT(sizeof(espalier_units) == 80);
+
+ESPALIER_ASSERT(offsetof(espalier_unit_selector, parameters) == 16);
+ESPALIER_ASSERT(offsetof(espalier_unit_selector, needs_losses) == 24);
+ESPALIER_ASSERT(offsetof(espalier_unit_selector, default_group) == 28);
+ESPALIER_ASSERT(offsetof(espalier_unit_selector, score) == 32);
+ESPALIER_ASSERT(sizeof(espalier_unit_selector) == 40);
+
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, product_f32) == 8);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, product_f64) == 16);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_f32) == 24);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_f64) == 32);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_solve_f32) == 40);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_solve_f64) == 48);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_inverse_f64) == 56);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, eigen_f32) == 64);
+ESPALIER_ASSERT(offsetof(espalier_linear_algebra, eigen_f64) == 72);
+ESPALIER_ASSERT(sizeof(espalier_linear_algebra) == 80);
 
 #undef ESPALIER_ASSERT
 
