@@ -13,7 +13,6 @@ package enum CompressionError: Error, Equatable {
   case allocationWithGlobalGroup
   case solverIsWhole(plugin: String)
   case allocationImpossible(reason: String)
-  case crossGramNeedsSequence(plugin: String)
   case blockFitNeedsSequence(plugin: String)
   case termsInvalid(plugin: String, reason: String)
   case datasetRequired(plugin: String)
@@ -42,7 +41,7 @@ package enum CompressionError: Error, Equatable {
     case .groupNotSolved: "groupNotSolved"
     case .solverIsWhole: "solverIsWhole"
     case .allocationWithGlobalGroup, .allocationImpossible: "allocationInvalid"
-    case .crossGramNeedsSequence, .blockFitNeedsSequence: "sequentialRequired"
+    case .blockFitNeedsSequence: "sequentialRequired"
     case .termsInvalid: "termsInvalid"
     case .datasetRequired: "datasetRequired"
     case .scoresOfAnotherModel: "scoresOfAnotherModel"
@@ -93,9 +92,6 @@ package enum CompressionError: Error, Equatable {
         + "matrix, row or column."
     case .allocationImpossible(let reason):
       "The sparsity cannot be shared out: \(reason)."
-    case .crossGramNeedsSequence(let plugin):
-      "The plugin \"\(plugin)\" compares each layer with the model before pruning, which only a layer-by-layer run does. "
-        + "Set `sequential` to true."
     case .blockFitNeedsSequence(let plugin):
       "The plugin \"\(plugin)\" fits blocks one after the other. Set `sequential` to true."
     case .termsInvalid(let plugin, let reason):

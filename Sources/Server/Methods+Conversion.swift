@@ -18,7 +18,7 @@ extension ServerContext {
 
   /// What chooses the weights: a selector, or a solver if the plugin is one.
   func pruningMethod(_ param: CriterionParam) throws -> PruningMethod {
-    guard try plugins.kinds(id: param.plugin).contains(.solver) else { return .selector(try criterion(param)) }
+    guard try plugins.describe(id: param.plugin).offers(.solver) else { return .selector(try criterion(param)) }
     let solver = try plugins.solver(id: param.plugin)
     let parameters = try values(solver.description.method, param.parameters, at: "params.parameters")
     return .solver(Configured(solver, parameters: parameters))
@@ -32,7 +32,7 @@ extension ServerContext {
   /// Puts compensators into `plan`: at most one for matrices and one for blocks.
   func compensate(_ plan: inout PruningPlan, with params: [MethodParam]) throws {
     for param in params {
-      if try plugins.kinds(id: param.plugin).contains(.blockCompensator) {
+      if try plugins.describe(id: param.plugin).offers(.blockCompensator) {
         let fit = try plugins.blockCompensator(id: param.plugin)
         guard plan.blockCompensator == nil else { throw ServerError.methodTwice(kind: "block-compensator") }
         plan.blockCompensator = Configured(

@@ -27,7 +27,6 @@ struct Knowledge {
       return
     }
     guard let dataset else { throw CompressionError.datasetRequired(plugin: plugin) }
-    if need.contains(.crossGram) { throw CompressionError.crossGramNeedsSequence(plugin: plugin) }
     let parts = monitor.parts([need.areOfInputs, need.contains(.gradients), need.contains(.regionalGradients)])
     calibration =
       need.areOfInputs
