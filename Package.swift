@@ -106,8 +106,6 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
-      name: "PluginHostTests", dependencies: ["PluginHost", "Compression", "Tensors"], swiftSettings: settings),
-    .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
       swiftSettings: settings),
     .testTarget(
