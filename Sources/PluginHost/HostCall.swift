@@ -58,7 +58,8 @@ final class HostCall: Sendable {
       cancelled: { host in HostCall.of(host)?.monitor.cancellation.isCancelled == true ? 1 : 0 },
       parallel_for: { host, count, body, context in
         HostCall.of(host)?.parallelFor(count, body, context) ?? ESPALIER_INVALID_ARGUMENT
-      })
+      },
+      diagnose: { _, _, _, _, _ in })
     return withExtendedLifetime(self) { withUnsafePointer(to: host) { body($0) } }
   }
 

@@ -104,17 +104,7 @@ extension PluginInputProblem {
     case .parameterCount(let given, let expected):
       return "it takes \(expected) parameters, given were \(given)."
     case .parameterValue(let name, let given, let allowed):
-      return "parameter '\(name)' is \(given.text), allowed is \(allowed.text)."
-    }
-  }
-}
-
-extension ParameterValue {
-  fileprivate var text: String {
-    switch self {
-    case .number(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .boolean(let value): "\(value)"
+      return "parameter '\(name)' is \(given), allowed is \(allowed.text)."
     }
   }
 }
@@ -125,6 +115,7 @@ extension ParameterDescription.Kind {
     case .number(_, let minimum, let maximum): "a number of \(minimum)...\(maximum)"
     case .integer(_, let minimum, let maximum): "a whole number of \(minimum)...\(maximum)"
     case .boolean: "true or false"
+    case .choice(_, let words): "one of \(words.joined(separator: ", "))"
     }
   }
 }

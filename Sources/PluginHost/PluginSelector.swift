@@ -19,18 +19,18 @@ package struct PluginSelector: Selector {
   /// - Throws: `Cancelled`; `PluginError.inputInvalid` before the plugin is called; `PluginError.failed` with the
   ///   plugin's own words. Scores that the plugin leaves out are NaN.
   package func score(
-    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
-    monitor: Monitor
+    _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    monitor: Monitor, diagnostics: Diagnostics
   ) throws {
     let values = try checkedValues(parameters, for: input)
     try check(input, scores: scores)
     try monitor.checkCancelled()
     scores.update(repeating: .nan)
 
-    let call = HostCall(plugin: description.id, services: services, monitor: monitor)
+    let call = HostCall(plugin: description.method.id, services: services, monitor: monitor)
     var message = MessageBuffer()
     let status = call.withHost { host in
-      input.withMatrix(moments: description.statistics == .moments) { matrix in
+      input.withMatrix(moments: description.method.statistics == .moments) { matrix in
         values.withUnsafeBufferPointer { values in
           message.withMessage { message in
             function.score(host, matrix, values.isEmpty ? nil : values.baseAddress, scores.baseAddress, message)
@@ -46,13 +46,13 @@ package struct PluginSelector: Selector {
     guard status == ESPALIER_OK else { throw failed(input, status, message.text) }
   }
 
-  private func failed(_ input: SelectorInput, _ status: Int32, _ message: String) -> PluginError {
-    .failed(id: description.id, tensor: input.tensor, status: status, message: message)
+  private func failed(_ input: MatrixInput, _ status: Int32, _ message: String) -> PluginError {
+    .failed(id: description.method.id, tensor: input.tensor, status: status, message: message)
   }
 
   // MARK: The contract, before the call
 
-  private func check(_ input: SelectorInput, scores: UnsafeMutableBufferPointer<Float>) throws(PluginError) {
+  private func check(_ input: MatrixInput, scores: UnsafeMutableBufferPointer<Float>) throws(PluginError) {
     let (rows, columns) = (input.rows, input.columns)
     let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
     let sane = rows >= 1 && columns >= 1 && !overflow
@@ -62,8 +62,8 @@ package struct PluginSelector: Selector {
     guard scores.count == count else {
       throw invalid(input, .shape(what: "scores", rows: rows, columns: columns, given: scores.count))
     }
-    guard description.statistics == .moments else { return }
-    guard let moments = input.moments else { throw invalid(input, .momentsMissing) }
+    guard description.method.statistics == .moments else { return }
+    guard let moments = input.statistics.input.moments else { throw invalid(input, .momentsMissing) }
     guard moments.sequences >= 1 else {
       throw invalid(input, .momentsMismatch(what: "sequences", given: moments.sequences, expected: 1))
     }
@@ -73,14 +73,14 @@ package struct PluginSelector: Selector {
   }
 
   private func checkedValues(
-    _ parameters: [ParameterValue], for input: SelectorInput
+    _ parameters: [ParameterValue], for input: MatrixInput
   ) throws(PluginError) -> [Double] {
-    guard parameters.count == description.parameters.count else {
+    guard parameters.count == description.method.parameters.count else {
       throw invalid(
-        input, .parameterCount(given: parameters.count, expected: description.parameters.count))
+        input, .parameterCount(given: parameters.count, expected: description.method.parameters.count))
     }
     var values: [Double] = []
-    for (value, parameter) in zip(parameters, description.parameters) {
+    for (value, parameter) in zip(parameters, description.method.parameters) {
       switch (value, parameter.kind) {
       case (.number(let number), .number(_, let minimum, let maximum)) where number >= minimum && number <= maximum:
         values.append(number)
@@ -96,12 +96,12 @@ package struct PluginSelector: Selector {
     return values
   }
 
-  private func invalid(_ input: SelectorInput, _ problem: PluginInputProblem) -> PluginError {
-    .inputInvalid(id: description.id, tensor: input.tensor, problem)
+  private func invalid(_ input: MatrixInput, _ problem: PluginInputProblem) -> PluginError {
+    .inputInvalid(id: description.method.id, tensor: input.tensor, problem)
   }
 }
 
-extension SelectorInput {
+extension MatrixInput {
   /// Runs `body` with the C form of this input, which lives as long as `body`.
   fileprivate func withMatrix<Result>(
     moments wanted: Bool, _ body: (UnsafePointer<espalier_matrix>) -> Result
@@ -111,7 +111,8 @@ extension SelectorInput {
         let matrix = espalier_matrix(
           struct_size: UInt32(MemoryLayout<espalier_matrix>.size), reserved: 0, tensor: name,
           layer: layer.map(Int64.init) ?? -1, rows: Int64(rows), columns: Int64(columns),
-          weights: weights.baseAddress, moments: moments)
+          weights: weights.baseAddress, moments: moments, gram: nil,
+          gradients: nil, regional_gradients: nil, terms: nil, term_count: 0)
         return withUnsafePointer(to: matrix) { body($0) }
       }
     }
@@ -120,15 +121,18 @@ extension SelectorInput {
   private func withMoments<Result>(
     _ wanted: Bool, _ body: (UnsafePointer<espalier_moments>?) -> Result
   ) -> Result {
-    guard wanted, let moments else { return body(nil) }
+    guard wanted, let moments = statistics.input.moments else { return body(nil) }
     return moments.sum.withUnsafeBufferPointer { sum in
       moments.sumOfSquares.withUnsafeBufferPointer { squares in
         moments.sumOfMagnitudes.withUnsafeBufferPointer { magnitudes in
+          moments.sumOfSquaredMeans.withUnsafeBufferPointer { means in
           let moments = espalier_moments(
             struct_size: UInt32(MemoryLayout<espalier_moments>.size), reserved: 0,
             sequences: Int64(moments.sequences), tokens: Int64(moments.tokens), count: Int64(sum.count),
-            sum: sum.baseAddress, sum_of_squares: squares.baseAddress, sum_of_magnitudes: magnitudes.baseAddress)
+            sum: sum.baseAddress, sum_of_squares: squares.baseAddress, sum_of_magnitudes: magnitudes.baseAddress,
+            sum_of_squared_means: means.baseAddress)
           return withUnsafePointer(to: moments) { body($0) }
+          }
         }
       }
     }

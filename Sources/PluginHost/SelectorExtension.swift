@@ -25,10 +25,10 @@ struct SelectorExtension: @unchecked Sendable {
     }
     self.score = score
     description = SelectorDescription(
-      id: id, version: version, summary: summary,
-      statistics: try Self.statistics(table.statistics),
-      defaultGroup: try Self.group(table.default_group),
-      parameters: try Self.parameters(table))
+      method: MethodDescription(
+        id: id, version: version, summary: summary, statistics: try Self.statistics(table.statistics),
+        parameters: try Self.parameters(table)),
+      defaultGroup: try Self.group(table.default_group))
   }
 
   private static func statistics(_ bits: UInt32) throws(PluginRejection) -> StatisticsNeed {

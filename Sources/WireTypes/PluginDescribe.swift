@@ -31,6 +31,14 @@ package enum PluginDescribe: Method {
       self.name = name
       schema = ["type": "boolean", "default": JSON(fallback), "description": JSON(summary)]
     }
+
+    package init(name: String, choice fallback: String, of words: [String], summary: String) {
+      self.name = name
+      schema = [
+        "type": "string", "enum": .array(words.map { JSON($0) }), "default": JSON(fallback),
+        "description": JSON(summary),
+      ]
+    }
   }
 
   package static func result(

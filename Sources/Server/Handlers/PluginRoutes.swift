@@ -23,7 +23,7 @@ let pluginRoutes = [
     return .answer(
       PluginDescribe.result(
         PluginFacts(details), vendor: identity.vendor, url: identity.url, licence: identity.licence,
-        parameters: details.selector.parameters.map(PluginDescribe.Parameter.init)))
+        parameters: details.selector.method.parameters.map(PluginDescribe.Parameter.init)))
   },
 ]
 
@@ -44,8 +44,8 @@ extension PluginFacts {
   fileprivate init(_ details: PluginDetails) {
     let selector = details.selector
     self.init(
-      plugin: selector.id, path: details.path, kind: "selector", version: selector.version,
-      summary: selector.summary, statistics: selector.statistics.rawValue,
+      plugin: selector.method.id, path: details.path, kind: "selector", version: selector.method.version,
+      summary: selector.method.summary, statistics: selector.method.statistics.words,
       defaultGroup: selector.defaultGroup.rawValue)
   }
 }
@@ -62,6 +62,8 @@ extension PluginDescribe.Parameter {
         summary: parameter.summary)
     case .boolean(let fallback):
       self.init(name: parameter.name, boolean: fallback, summary: parameter.summary)
+    case .choice(let fallback, let words):
+      self.init(name: parameter.name, choice: words[fallback], of: words, summary: parameter.summary)
     }
   }
 }
