@@ -14,13 +14,15 @@ import Testing
     return registry
   }
 
-  @Test func bothAreFoundInTheBuildFolder() throws {
+  @Test func theyAreFoundInTheBuildFolder() throws {
     let registry = try Self.registry()
     let loaded = registry.list().compactMap { listing -> String? in
       if case .loaded(let identity) = listing.state { identity.id } else { nil }
     }
-    #expect(loaded == ["magnitude", "wanda"], "build the products espalier-magnitude and espalier-wanda first")
-    #expect(registry.list().count == 2)
+    #expect(
+      Set(loaded).isSuperset(of: ["magnitude", "wanda"]),
+      "build the products espalier-magnitude and espalier-wanda first")
+    #expect(loaded.count == registry.list().count)
   }
 
   @Test func theyDescribeThemselves() throws {
@@ -53,7 +55,10 @@ import Testing
       contentsOf: Project.root.appending(path: "plugins/\(id)/\(id).c"), encoding: .utf8)
     try workshop.compile(
       source, to: "\(id).so",
-      flags: ["-shared", "-fPIC", "-fvisibility=hidden", "-Wshadow", "-Wconversion", "-Wno-unused-parameter", "-lm"])
+      flags: [
+        "-shared", "-fPIC", "-fvisibility=hidden", "-Wshadow", "-Wconversion", "-Wno-unused-parameter", "-lm",
+        "-I", Project.root.appending(path: "plugins/support").path,
+      ])
   }
 
   @Test(arguments: [(1, 1), (1, 77), (77, 1), (64, 64), (130, 57)])

@@ -24,13 +24,20 @@ static double variance(const espalier_moments *moments, int64_t j) {
   return value < 0 ? 0 : value;
 }
 
-// fluctuations[j] becomes f_j, from ||W_:j||^2.
-static void weigh(const espalier_units *units, double *fluctuations) {
+// fluctuations[j] becomes f_j, from ||W_:j||^2. Fails with ESPALIER_INVALID_ARGUMENT if one is not finite.
+static int32_t weigh(const espalier_units *units, double *fluctuations, espalier_message *message) {
   const espalier_matrix *matrix = units->matrices[0];
   for (int64_t j = 0; j < matrix->columns; j++) {
     const double fluctuation = variance(matrix->moments, j) * fluctuations[j];
     fluctuations[j] = units->unit == ESPALIER_UNIT_HEAD ? fluctuation * fluctuation : fluctuation;
+    if (isfinite(fluctuations[j])) continue;
+    snprintf(message->text, message->capacity,
+             "input %lld of %s has the sum %g and the sum of squares %g, from which comes no finite fluctuation; check "
+             "the dataset",
+             (long long)j, matrix->tensor, matrix->moments->sum[j], matrix->moments->sum_of_squares[j]);
+    return ESPALIER_INVALID_ARGUMENT;
   }
+  return ESPALIER_OK;
 }
 
 // Mean of the columns of each unit, standardised over all columns.
@@ -49,9 +56,8 @@ static int32_t standardise(const espalier_host *host, const espalier_units *unit
   for (int64_t u = 0; u < units->count; u++) {
     double unit = 0;
     for (int64_t j = u * units->width; j < (u + 1) * units->width; j++) unit += fluctuations[j] - mean;
-    const double score = deviation == 0 ? 0 * unit : unit / deviation / (double)units->width;  // NaN stays NaN
-    const int32_t status =
-      set_unit_score(units, u, score, "the checkpoint, the dataset and the inputs of the unit", scores, message);
+    const double score = deviation == 0 ? 0 : unit / deviation / (double)units->width;
+    const int32_t status = set_unit_score(units, u, score, "the checkpoint and the dataset", scores, message);
     if (status != ESPALIER_OK) return status;
   }
   return ESPALIER_OK;
@@ -69,10 +75,8 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
     return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for one number per input of the matrix");
   }
   status = sum_columns(host, matrix, 1, fluctuations, message);
-  if (status == ESPALIER_OK) {
-    weigh(units, fluctuations);
-    status = standardise(host, units, fluctuations, scores, message);
-  }
+  if (status == ESPALIER_OK) status = weigh(units, fluctuations, message);
+  if (status == ESPALIER_OK) status = standardise(host, units, fluctuations, scores, message);
   free(fluctuations);
   return status;
 }
