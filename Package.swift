@@ -122,7 +122,7 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
-      name: "PluginHostTests", dependencies: ["PluginHost", "TestSupport", "Compression", "Tensors"],
+      name: "PluginHostTests", dependencies: ["PluginHost", "TestSupport", "Compression", "Tensors", collections],
       exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
