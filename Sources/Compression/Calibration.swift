@@ -59,7 +59,7 @@ package func calibrate(
     }
   }
   for (key, observer) in zip(keys, observers) {
-    let bytes = observer.moments.reduce(0) { $0 + 24 * $1.sum.count } + 32 * key.tensors.count
+    let bytes = observer.moments.reduce(0) { $0 + 32 * $1.sum.count } + 32 * key.tensors.count
     cache.remember(observer.moments, for: key, bytes: bytes)
   }
   return Calibration(layers: observers.map(\.moments), reusedLayers: 0)
@@ -89,14 +89,21 @@ final class MomentsObserver {
 
   func observe(_ input: LinearInput, _ activations: UnsafePointer<Float>, rows: Int, sequences: Int) {
     guard let index = inputs.firstIndex(of: input) else { return }
+    let length = rows / sequences
     var (sum, squares) = (moments[index].sum, moments[index].sumOfSquares)
-    var magnitudes = moments[index].sumOfMagnitudes
-    compute.momentsAccumulate(
-      sum: &sum, sumOfSquares: &squares, sumOfMagnitudes: &magnitudes, activations, rows: rows,
-      columns: input.columns)
+    for sequence in 0..<sequences {
+      var magnitudes = [Double](repeating: 0, count: input.columns)
+      compute.momentsAccumulate(
+        sum: &sum, sumOfSquares: &squares, sumOfMagnitudes: &magnitudes,
+        activations + sequence * length * input.columns, rows: length, columns: input.columns)
+      for (column, magnitude) in magnitudes.enumerated() {
+        let mean = magnitude / Double(length)
+        moments[index].sumOfMagnitudes[column] += magnitude
+        moments[index].sumOfSquaredMeans[column] += mean * mean
+      }
+    }
     moments[index].sum = sum
     moments[index].sumOfSquares = squares
-    moments[index].sumOfMagnitudes = magnitudes
     moments[index].tokens += rows
     moments[index].sequences += sequences
   }

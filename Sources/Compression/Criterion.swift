@@ -16,24 +16,32 @@ package struct Criterion: Sendable {
   }
 
   package var description: SelectorDescription { selector.description }
+  package var id: String { description.method.id }
+
+  /// What it needs to know with these parameters.
+  package func statistics(hasDataset: Bool) -> StatisticsNeed {
+    selector.statistics(parameters: Array(parameters.values), hasDataset: hasDataset)
+  }
 
   /// Scores one tensor of `state`.
   /// - Parameter scratch: at least as many floats as the tensor has, used if its weights have to be converted.
   /// - Throws: `CompressionError.nonFiniteScores`, `Cancelled`, or what the selector throws.
   func score(
-    _ tensor: PrunableTensor, of weights: any WeightSource, moments: Moments?, scratch: FloatBuffer,
-    compute: Compute, monitor: Monitor
+    _ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics,
+    terms: [(name: String, scores: ScoreMatrix)] = [], scratch: FloatBuffer, compute: Compute, monitor: Monitor,
+    diagnostics: Diagnostics
   ) throws -> ScoreMatrix {
     let matrix = ScoreMatrix(rows: tensor.rows, columns: tensor.columns)
     let floats = weights.tensor(tensor.name).floats(orReadInto: scratch.pointer, pool: compute.pool)
-    let input = SelectorInput(
+    let input = MatrixInput(
       tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
-      weights: UnsafeBufferPointer(start: floats, count: tensor.elementCount), moments: moments)
+      weights: UnsafeBufferPointer(start: floats, count: tensor.elementCount), statistics: statistics, terms: terms)
     try selector.score(
-      input, parameters: Array(parameters.values), into: matrix.values.values, monitor: monitor)
+      input, parameters: Array(parameters.values), into: matrix.values.values, monitor: monitor,
+      diagnostics: diagnostics)
     try monitor.checkCancelled()
     if matrix.range == nil, let index = matrix.firstNaN {
-      throw CompressionError.nonFiniteScores(plugin: description.id, tensor: tensor.name, index: index)
+      throw CompressionError.nonFiniteScores(plugin: id, tensor: tensor.name, index: index)
     }
     return matrix
   }
@@ -43,8 +51,8 @@ package struct Criterion: Sendable {
     _ state: ModelState, dataset: Dataset?, lastLayer: Int, cache: CalibrationCache, compute: Compute,
     monitor: Monitor
   ) throws -> Calibration? {
-    guard description.statistics == .moments else { return nil }
-    guard let dataset else { throw CompressionError.datasetRequired(plugin: description.id) }
+    guard statistics(hasDataset: dataset != nil).contains(.moments) else { return nil }
+    guard let dataset else { throw CompressionError.datasetRequired(plugin: id) }
     return try calibrate(
       state, dataset: dataset, lastLayer: lastLayer, cache: cache, compute: compute, monitor: monitor)
   }
@@ -52,17 +60,7 @@ package struct Criterion: Sendable {
   /// One line for logs: `wanda` or `wanda (normExponent 0.5)`.
   package var summary: String {
     let values = parameters.map { name, value in "\(name) \(value)" }
-    return values.isEmpty ? description.id : "\(description.id) (\(values.joined(separator: ", ")))"
-  }
-}
-
-extension ParameterValue: CustomStringConvertible {
-  package var description: String {
-    switch self {
-    case .number(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .boolean(let value): "\(value)"
-    }
+    return values.isEmpty ? id : "\(id) (\(values.joined(separator: ", ")))"
   }
 }
 

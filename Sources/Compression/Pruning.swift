@@ -35,11 +35,11 @@ package struct PruningResult: Sendable {
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func pruneAtOnce(
   _ state: ModelState, plan: PruningPlan, dataset: Dataset?, cache: CalibrationCache, compute: Compute,
-  monitor: Monitor
+  monitor: Monitor, diagnostics: Diagnostics
 ) throws -> PruningResult {
   let (scores, _) = try scoreMatrices(
     state, tensors: plan.tensors, criterion: plan.criterion, dataset: dataset, cache: cache, compute: compute,
-    monitor: monitor.part(0...0.9))
+    monitor: monitor.part(0...0.9), diagnostics: diagnostics)
   let masks = try selectMasks(
     scores, target: plan.target, group: plan.group, pool: compute.pool, monitor: monitor)
   return PruningResult(masks: masks, layerErrors: nil)
@@ -49,7 +49,7 @@ package func pruneAtOnce(
 /// outputs are computed again with the pruned weights. (Frantar & Alistarh 2023, section 3; Sun et al. 2023)
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func pruneSequentially(
-  _ state: ModelState, plan: PruningPlan, dataset: Dataset, compute: Compute, monitor: Monitor
+  _ state: ModelState, plan: PruningPlan, dataset: Dataset, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> PruningResult {
   guard plan.group != .global else { throw CompressionError.groupNotSequential(group: plan.group.rawValue) }
   let model = state.transformer, channels = model.shape.hiddenSize
@@ -94,10 +94,12 @@ package func pruneSequentially(
     var scores: OrderedDictionary<String, ScoreMatrix> = [:]
     for tensor in tensors.values {
       let site = inputs.firstIndex { $0.tensors.contains(tensor.name) }
-      let moments = plan.criterion.description.statistics == .moments ? site.map { observer.moments[$0] } : nil
+      let need = plan.criterion.statistics(hasDataset: true)
+      let moments = need.contains(.moments) ? site.map { observer.moments[$0] } : nil
       scores[tensor.name] = try plan.criterion.score(
-        tensor, of: state.revision, moments: moments, scratch: scratch, compute: compute,
-        monitor: Monitor(cancellation: monitor.cancellation))
+        tensor, of: state.revision, statistics: MatrixStatistics(input: InputStatistics(moments: moments)),
+        scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation),
+        diagnostics: diagnostics)
     }
     let layerMasks = try selectMasks(
       scores, target: plan.target, group: plan.group, pool: compute.pool, monitor: monitor)

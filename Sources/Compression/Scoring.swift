@@ -19,15 +19,16 @@ package struct Scoring: Sendable {
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func score(
   _ state: ModelState, model: String, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion,
-  dataset: Dataset?, cache: CalibrationCache, compute: Compute, monitor: Monitor
+  dataset: Dataset?, cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> Scoring {
   let (matrices, calibration) = try scoreMatrices(
     state, tensors: tensors, criterion: criterion, dataset: dataset, cache: cache, compute: compute,
-    monitor: monitor.part(0...0.9))
+    monitor: monitor.part(0...0.9), diagnostics: diagnostics)
   let scored = try summarised(matrices, pool: compute.pool, monitor: monitor)
   let description = criterion.description
   let provenance = ScoreProvenance(
-    model: model, revision: state.revision.id, plugin: description.id, pluginVersion: description.version,
+    model: model, revision: state.revision.id, plugin: description.method.id,
+    pluginVersion: description.method.version,
     parameters: criterion.parameters, dataset: calibration == nil ? nil : dataset?.digest)
   return Scoring(
     scores: ScoreSet(provenance: provenance, defaultGroup: description.defaultGroup, tensors: scored),
@@ -57,11 +58,11 @@ private func summarised(
 /// the calibration that they rest on.
 func scoreMatrices(
   _ state: ModelState, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion, dataset: Dataset?,
-  cache: CalibrationCache, compute: Compute, monitor: Monitor
+  cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> (matrices: OrderedDictionary<String, ScoreMatrix>, calibration: Calibration?) {
   let bytes = (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4
   try requireMemory(bytes, for: "Scoring \(tensors.count) tensors")
-  let scoringStart = criterion.description.statistics == .none ? 0 : 0.8
+  let scoringStart = criterion.statistics(hasDataset: dataset != nil) == .none ? 0 : 0.8
   let calibration = try criterion.calibration(
     state, dataset: dataset, lastLayer: tensors.lastLayer, cache: cache, compute: compute,
     monitor: monitor.part(0...scoringStart))
@@ -71,8 +72,11 @@ func scoreMatrices(
   for tensor in tensors.values {
     part.report(Double(matrices.count) / Double(tensors.count), "scoring \(tensor.name)")
     matrices[tensor.name] = try criterion.score(
-      tensor, of: state.revision, moments: calibration?.moments(of: tensor, model: state.transformer),
-      scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation))
+      tensor, of: state.revision,
+      statistics: MatrixStatistics(
+        input: InputStatistics(moments: calibration?.moments(of: tensor, model: state.transformer))),
+      scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation),
+      diagnostics: diagnostics)
   }
   return (matrices, calibration)
 }

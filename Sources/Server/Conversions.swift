@@ -36,7 +36,7 @@ extension ServerContext {
     let selector = try plugins.selector(id: param.plugin)
     var fields = JSONFields(members: param.parameters, at: "params.parameters")
     var values: OrderedDictionary<String, ParameterValue> = [:]
-    for parameter in selector.description.parameters {
+    for parameter in selector.description.method.parameters {
       switch parameter.kind {
       case .number(let fallback, let minimum, let maximum):
         values[parameter.name] = .number(
@@ -46,6 +46,9 @@ extension ServerContext {
           Int64(try fields.int(parameter.name, in: Int(minimum)...Int(maximum), default: Int(fallback))))
       case .boolean(let fallback):
         values[parameter.name] = .boolean(try fields.bool(parameter.name, default: fallback))
+      case .choice(let fallback, let words):
+        let word = try fields.optionalString(parameter.name, oneOf: words) ?? words[fallback]
+        values[parameter.name] = .choice(index: words.firstIndex(of: word) ?? fallback, word: word)
       }
     }
     try fields.finish()
@@ -84,6 +87,7 @@ extension ParameterValue {
     case .number(let value): JSON(value)
     case .integer(let value): .integer(value)
     case .boolean(let value): JSON(value)
+    case .choice(_, let word): JSON(word)
     }
   }
 }

@@ -261,7 +261,7 @@ struct Sample {
   ) throws -> [Float] {
     var scores = [Float](repeating: -1, count: scoreCount ?? weights.count)
     try weights.withUnsafeBufferPointer { weights in
-      let input = SelectorInput(
+      let input = MatrixInput(
         tensor: tensor, layer: layer, rows: rows, columns: columns, weights: weights, moments: moments)
       try scores.withUnsafeMutableBufferPointer {
         try selector.score(input, parameters: parameters, into: $0, monitor: monitor)

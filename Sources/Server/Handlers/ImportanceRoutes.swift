@@ -31,15 +31,15 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
   let criterion = try context.criterion(params.criterion)
   let tensors = try state.prunableTensors(matching: params.criterion.modules)
   let dataset = try params.criterion.dataset.map(context.dataset)
-  if criterion.description.statistics != .none, dataset == nil {
-    throw CompressionError.datasetRequired(plugin: criterion.description.id)
+  if criterion.statistics(hasDataset: dataset != nil) != .none, dataset == nil {
+    throw CompressionError.datasetRequired(plugin: criterion.id)
   }
   let compute = try context.compute()
   return .work(.compute) { monitor in
     let start = monotonicSeconds()
     let scoring = try Compression.score(
       state, model: params.model, tensors: tensors, criterion: criterion, dataset: dataset,
-      cache: context.calibrations, compute: compute, monitor: monitor)
+      cache: context.calibrations, compute: compute, monitor: monitor, diagnostics: Diagnostics())
     try model.checkpoint.requireIntact()
     let name = context.scores.add(scoring.scores) ?? ""
     return ImportanceScore.result(

@@ -24,20 +24,24 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
     group: params.group.flatMap(MaskGroup.init) ?? criterion.description.defaultGroup,
     tensors: try state.prunableTensors(matching: params.criterion.modules))
   let dataset = try params.criterion.dataset.map(context.dataset)
-  let sequential = params.sequential ?? (criterion.description.statistics != .none)
+  let needsStatistics = criterion.statistics(hasDataset: dataset != nil) != .none
+  let sequential = params.sequential ?? needsStatistics
   if sequential, plan.group == .global { throw CompressionError.groupNotSequential(group: plan.group.rawValue) }
-  if dataset == nil, sequential || criterion.description.statistics != .none {
-    throw CompressionError.datasetRequired(plugin: criterion.description.id)
+  if dataset == nil, sequential || needsStatistics {
+    throw CompressionError.datasetRequired(plugin: criterion.id)
   }
   let compute = try context.compute()
   return .work(.compute) { monitor in
     let start = monotonicSeconds()
+    let diagnostics = Diagnostics()
     let result =
       if sequential, let dataset {
-        try pruneSequentially(state, plan: plan, dataset: dataset, compute: compute, monitor: monitor)
+        try pruneSequentially(
+          state, plan: plan, dataset: dataset, compute: compute, monitor: monitor, diagnostics: diagnostics)
       } else {
         try pruneAtOnce(
-          state, plan: plan, dataset: dataset, cache: context.calibrations, compute: compute, monitor: monitor)
+          state, plan: plan, dataset: dataset, cache: context.calibrations, compute: compute, monitor: monitor,
+          diagnostics: diagnostics)
       }
     try model.checkpoint.requireIntact()
     let revision = model.history.commit(
@@ -50,7 +54,7 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
 }
 
 private func operation(_ plan: PruningPlan, dataset: Dataset?, sequential: Bool) -> Operation {
-  let description = plan.criterion.description
+  let description = plan.criterion.description.method
   var details: OrderedDictionary<String, String> = [
     "plugin": description.id, "pluginVersion": description.version, "sparsity": plan.target.description,
     "group": plan.group.rawValue, "sequential": "\(sequential)",

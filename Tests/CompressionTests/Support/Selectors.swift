@@ -10,7 +10,7 @@ struct Magnitude: Selector {
     id: "magnitude", version: "1", summary: "", statistics: .none, defaultGroup: .matrix, parameters: [])
 
   func score(
-    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
     monitor: Monitor
   ) throws {
     guard let weights = input.weights.baseAddress, let out = scores.baseAddress else { return }
@@ -24,7 +24,7 @@ struct Wanda: Selector {
     id: "wanda", version: "1", summary: "", statistics: .moments, defaultGroup: .row, parameters: [])
 
   func score(
-    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
     monitor: Monitor
   ) throws {
     guard let weights = input.weights.baseAddress, let out = scores.baseAddress, let moments = input.moments else {
@@ -44,12 +44,12 @@ struct Wanda: Selector {
 /// Writes what a closure says.
 struct Custom: Selector {
   let description: SelectorDescription
-  let body: @Sendable (SelectorInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor) throws -> Void
+  let body: @Sendable (MatrixInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor) throws -> Void
 
   init(
     statistics: StatisticsNeed = .none, parameters: [ParameterDescription] = [],
     _ body: @escaping @Sendable (
-      SelectorInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor
+      MatrixInput, [ParameterValue], UnsafeMutableBufferPointer<Float>, Monitor
     ) throws -> Void
   ) {
     description = SelectorDescription(
@@ -58,7 +58,7 @@ struct Custom: Selector {
   }
 
   func score(
-    _ input: SelectorInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
+    _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
     monitor: Monitor
   ) throws { try body(input, parameters, scores, monitor) }
 }

@@ -1,0 +1,45 @@
+// One weight matrix as a method sees it.
+
+package import Tensors
+
+/// A matrix with what is known about it. Pointers are valid during the call only.
+package struct MatrixInput {
+  package let tensor: String
+  /// Index of the transformer layer, nil for a tensor outside the layers.
+  package let layer: Int?
+  /// Outputs of the linear map.
+  package let rows: Int
+  /// Inputs of the linear map.
+  package let columns: Int
+  /// `[rows, columns]`, row-major, fp32; pruned weights are zero.
+  package let weights: UnsafeBufferPointer<Float>
+  /// What the method asked for, at least.
+  package let statistics: MatrixStatistics
+  /// Scores of the same tensor from elsewhere, by name (`SelectorDescription.terms`).
+  package let terms: [(name: String, scores: ScoreMatrix)]
+
+  package init(
+    tensor: String, layer: Int?, rows: Int, columns: Int, weights: UnsafeBufferPointer<Float>,
+    statistics: MatrixStatistics = MatrixStatistics(), terms: [(name: String, scores: ScoreMatrix)] = []
+  ) {
+    self.tensor = tensor
+    self.layer = layer
+    self.rows = rows
+    self.columns = columns
+    self.weights = weights
+    self.statistics = statistics
+    self.terms = terms
+  }
+}
+
+/// How much of a matrix is to be pruned: a target within groups. The group is matrix, row or column; a pattern brings
+/// its own.
+package struct Budget: Sendable, Equatable {
+  package let target: SparsityTarget
+  package let group: MaskGroup
+
+  package init(target: SparsityTarget, group: MaskGroup) {
+    self.target = target
+    self.group = group
+  }
+}
