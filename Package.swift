@@ -23,8 +23,20 @@ let pluginLinking: [LinkerSetting] = [
 /// Bundled plugins, one for each folder of that name in `plugins/`: the product espalier-NAME is libespalier-NAME.so, which
 /// the daemon finds in its own folder and loads with dlopen like anyone else's.
 let plugins = [
+  "activation-norm",
+  "block-influence",
+  "depth-loss",
+  "fluctuation",
+  "gblm",
   "magnitude",
+  "mama",
+  "movement",
+  "ria",
+  "snip",
+  "taylor",
   "wanda",
+  "wanda-plus-plus",
+  "wanda-variant",
 ]
 
 /// C over the public header alone; `plugins/support` has what several of them compute.
@@ -110,7 +122,8 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
-      name: "PluginHostTests", dependencies: ["PluginHost", "Compression", "Tensors"], swiftSettings: settings),
+      name: "PluginHostTests", dependencies: ["PluginHost", "TestSupport", "Compression", "Tensors", collections],
+      exclude: ["Goldens"], swiftSettings: settings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
       swiftSettings: settings),
