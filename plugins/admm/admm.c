@@ -81,7 +81,8 @@ static int32_t choose(const espalier_host *host, const espalier_budget *budget, 
   const int32_t status = host->parallel_for(host, rows, candidate_row, state);
   if (status != ESPALIER_OK) return status;
   if (budget->pattern_size > 0) return choose_in_pattern(host, budget, rows, share, state);
-  const espalier_budget part = {.struct_size = sizeof part, .group = budget->group, .sparsity = budget->sparsity * share};
+  const espalier_budget part = {.struct_size = sizeof part, .group = budget->group,
+                                .sparsity = budget->sparsity * share};
   return projection_mask(host, share >= 1 ? budget : &part, rows, state->n, state->z, state->kept);
 }
 
@@ -94,7 +95,8 @@ static int32_t iterate(const espalier_problem *problem, const struct input *inpu
     state->w[i] = (float)(problem->matrix->weights[i] * input->norms[i % n]);
     state->u[i] = 0;
   }
-  int32_t status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->w, n, input->gram, n, 0, state->aim, n);
+  int32_t status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->w, n, input->gram, n, 0, state->aim,
+                                               n);
   for (int64_t t = 1; t <= (int64_t)parameters[iterations_index] && status == ESPALIER_OK; t++) {
     if (host->cancelled(host)) return ESPALIER_CANCELLED;
     if ((double)t <= mask_iterations) {
@@ -103,7 +105,8 @@ static int32_t iterate(const espalier_problem *problem, const struct input *inpu
     }
     if (status == ESPALIER_OK) status = host->parallel_for(host, rows, update_row, state);
     if (status == ESPALIER_OK) {
-      status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->right, n, input->inverse, n, 0, state->w, n);
+      status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->right, n, input->inverse, n, 0, state->w,
+                                           n);
     }
   }
   // The last Z, with the last W and U.
@@ -159,7 +162,8 @@ static int32_t finish(const espalier_host *host, const espalier_linear_algebra *
                       espalier_message *message) {
   int with_inverse = 0;
   for (int64_t p = 0; p < count; p++) {
-    with_inverse |= damped_gram_wants_inverse(problems[p]->kept, problems[p]->matrix->rows, problems[p]->matrix->columns);
+    const espalier_matrix *matrix = problems[p]->matrix;
+    with_inverse |= damped_gram_wants_inverse(problems[p]->kept, matrix->rows, matrix->columns);
   }
   struct damped_gram gram;
   int32_t status = damped_gram_prepare(host, algebra, problems[0]->matrix, damping, with_inverse, &gram, message);
@@ -185,7 +189,8 @@ static int32_t solve(const espalier_host *host, const espalier_problem *const *p
   if (status != ESPALIER_OK) return status;
   if (parameters[mask_iterations_index] > parameters[iterations_index]) {
     snprintf(message->text, message->capacity,
-             "maskIterations is %g, more than the %g iterations, so the sparsity would not be reached; give at most that",
+             "maskIterations is %g, more than the %g iterations, so the sparsity would not be reached; give at most "
+             "that",
              parameters[mask_iterations_index], parameters[iterations_index]);
     return ESPALIER_INVALID_ARGUMENT;
   }
@@ -197,7 +202,7 @@ static int32_t solve(const espalier_host *host, const espalier_problem *const *p
   }
   free(input.norms);
   free(input.gram);
-  if (status != ESPALIER_OK || parameters[finish_index] == finish_none) return status;
+  if (status != ESPALIER_OK || (int)parameters[finish_index] == finish_none) return status;
   return finish(host, algebra, problems, count, parameters[finish_damping_index], message);
 }
 

@@ -4,8 +4,8 @@
 //     B = (G + rho I)^-1 (G W - V + rho D)    D = top-k(B + V / rho)    V += rho (B - D)
 //   then conjugate gradients on the support found.
 //
-// In coordinates scaled to a unit diagonal. One eigendecomposition of G serves all problems of a call and every rho; each
-// matrix has a rho schedule of its own, as published. Products are in fp32, the eigendecomposition in double.
+// In coordinates scaled to a unit diagonal. One eigendecomposition of G serves all problems of a call and every rho;
+// each matrix has a rho schedule of its own, as published. Products are in fp32, the eigendecomposition in double.
 
 #include <math.h>
 #include <stdio.h>
@@ -154,8 +154,8 @@ static int32_t split(struct state *state, struct input *input, int64_t iteration
   return status == ESPALIER_OK ? projection_mask(host, state->budget, state->rows, n, state->b, state->kept) : status;
 }
 
-// Conjugate gradients for ^G x = aim on the support, all rows side by side: x is b, the residual `right`, the direction d,
-// its image v. The preconditioner is the diagonal of ^G, which is 1.
+// Conjugate gradients for ^G x = aim on the support, all rows side by side: x is b, the residual `right`, the direction
+// d, its image v. The preconditioner is the diagonal of ^G, which is 1.
 static int32_t first_direction_row(void *context, int64_t row) {
   struct state *state = context;
   const int64_t at = row * state->n;
@@ -217,7 +217,8 @@ static int32_t solve_matrix(const espalier_problem *problem, struct input *input
     state.right = arrays + 4 * numel;
     status = start(&state);
     if (status == ESPALIER_OK) {
-      status = input->algebra->product_f32(input->host, 0, 0, rows, n, n, 1, state.b, n, input->gram, n, 0, state.aim, n);
+      status = input->algebra->product_f32(input->host, 0, 0, rows, n, n, 1, state.b, n, input->gram, n, 0, state.aim,
+                                           n);
     }
     if (status == ESPALIER_OK) status = split(&state, input, (int64_t)parameters[iterations_index]);
     if (status == ESPALIER_OK) status = polish(&state, input, (int64_t)parameters[steps_index]);

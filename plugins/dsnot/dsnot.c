@@ -1,11 +1,13 @@
-// dsnot: dynamic sparse no training (Zhang et al. 2024, arXiv 2310.08915, algorithm 1): a mask made better by exchanges.
+// dsnot: a mask made better by exchanges: dynamic sparse no training (Zhang et al. 2024, arXiv 2310.08915,
+// algorithm 1).
 //
 //   e_i = sum over pruned j of w_ij m_j        m_j: mean over sequences of the sum over a sequence's tokens of x_j
 //
-// A cycle in a row with e > 0 restores the pruned weight of greatest w_j m_j / var_j and prunes the kept weight of least
-// score among those with w_j m_j < 0; with e < 0 the signs are the other way. A row is done when |e| <= threshold, when
-// e would change its sign, when no candidate is left, or after `cycles`. Each weight moves at most once. In a pattern the
-// weight to prune is the one of least score in the group of the restored one, whatever its sign, as published.
+// A cycle in a row with e > 0 restores the pruned weight of greatest w_j m_j / var_j and prunes the kept weight of
+// least score among those with w_j m_j < 0; with e < 0 the signs are the other way. A row is done when
+// |e| <= threshold, when e would change its sign, when no candidate is left, or after `cycles`. Each weight moves at
+// most once. In a pattern the weight to prune is the one of least score in the group of the restored one, whatever its
+// sign, as published.
 
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 
 #include "espalier_plugin.h"
+#include "moments.h"
 
 enum { cycles_index, threshold_index, variance_index };
 
@@ -103,25 +106,20 @@ static int32_t refine_row(void *context, int64_t i) {
 }
 
 // Fails with ESPALIER_INVALID_ARGUMENT unless the moments fit the matrix.
-static int32_t prepare(const espalier_matrix *matrix, double variance_power, double *means, double *powers, float *norms,
-                       espalier_message *message) {
+static int32_t prepare(const espalier_matrix *matrix, double variance_power, double *means, double *powers,
+                       float *norms, espalier_message *message) {
+  const int32_t status = compute_norm_powers(matrix, 1, "check the dataset", norms, message);
+  if (status != ESPALIER_OK) return status;
   const espalier_moments *moments = matrix->moments;
-  if (moments == NULL || moments->count != matrix->columns || moments->sequences < 1 || moments->tokens < 1) {
-    snprintf(message->text, message->capacity,
-             "%s needs moments of its %lld inputs over at least 1 sequence; give a calibration dataset", matrix->tensor,
-             (long long)matrix->columns);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
   const double sequences = (double)moments->sequences, tokens = (double)moments->tokens;
   for (int64_t j = 0; j < matrix->columns; j++) {
     const double mean = moments->sum[j] / tokens;
     const double variance = moments->sum_of_squares[j] / tokens - mean * mean;
     means[j] = moments->sum[j] / sequences;
     powers[j] = pow(variance > 0 ? variance : 0, variance_power);
-    norms[j] = sqrtf((float)(moments->sum_of_squares[j] / sequences));
-    if (!isfinite(means[j]) || !isfinite(variance) || !isfinite(norms[j])) {
-      snprintf(message->text, message->capacity, "input %lld of %s has moments that are not finite; check the dataset",
-               (long long)j, matrix->tensor);
+    if (!isfinite(means[j])) {
+      snprintf(message->text, message->capacity, "input %lld of %s has the sum %g; check the dataset", (long long)j,
+               matrix->tensor, moments->sum[j]);
       return ESPALIER_INVALID_ARGUMENT;
     }
   }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "espalier_plugin.h"
+#include "moments.h"
 #include "total.h"
 
 enum { outlier_index, spread_index };
@@ -38,23 +39,11 @@ static int32_t score_row(void *context, int64_t row) {
 // Adds a matrix's sum or count of scores to `*sum`.
 static int32_t add_scores(const espalier_host *host, const espalier_matrix *matrix, double threshold, double *sum,
                           espalier_message *message) {
-  const espalier_moments *moments = matrix->moments;
-  if (moments == NULL || moments->count != matrix->columns || moments->sequences < 1) {
-    snprintf(message->text, message->capacity,
-             "%s needs moments of its %lld inputs over at least 1 sequence; give a calibration dataset", matrix->tensor,
-             (long long)matrix->columns);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
-  double *results = malloc((size_t)matrix->rows * sizeof(double) + (size_t)matrix->columns * sizeof(float));
-  if (results == NULL) return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the norms of the inputs");
-  float *norms = (float *)(results + matrix->rows);
   int32_t status = ESPALIER_OK;
-  for (int64_t j = 0; j < matrix->columns && status == ESPALIER_OK; j++) {
-    norms[j] = sqrtf((float)(moments->sum_of_squares[j] / (double)moments->sequences));
-    if (isfinite(norms[j])) continue;
-    snprintf(message->text, message->capacity, "input %lld of %s has the sum of squares %g; check the dataset",
-             (long long)j, matrix->tensor, moments->sum_of_squares[j]);
-    status = ESPALIER_INVALID_ARGUMENT;
+  float *norms = make_norm_powers(matrix, 1, "check the dataset", &status, message);
+  double *results = malloc((size_t)matrix->rows * sizeof *results);
+  if (status == ESPALIER_OK && results == NULL) {
+    status = espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for one number per row of the matrix");
   }
   if (status == ESPALIER_OK) {
     struct score_job job = {.matrix = matrix, .norms = norms, .threshold = threshold, .results = results};
@@ -64,6 +53,7 @@ static int32_t add_scores(const espalier_host *host, const espalier_matrix *matr
     }
   }
   for (int64_t i = 0; i < matrix->rows && status == ESPALIER_OK; i++) *sum += results[i];
+  free(norms);
   free(results);
   return status;
 }

@@ -2,9 +2,9 @@
 //
 //   minimise sum over layers of loss_l(s_l)      with sum n_l s_l = s sum n_l
 //
-// loss_l is the lower convex hull of the layer's points, piecewise linear. For such curves the best is to prune where the
-// next weight costs least: segments of all layers in the order of their slope per weight, those of equal slope by equal
-// fractions, until the total is reached (Lagrangian water-filling; the same as Everett's multipliers, 1963).
+// loss_l is the lower convex hull of the layer's points, piecewise linear. For such curves the best is to prune where
+// the next weight costs least: segments of all layers in the order of their slope per weight, those of equal slope by
+// equal fractions, until the total is reached (Lagrangian water-filling; the same as Everett's multipliers, 1963).
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static int32_t check_points(const espalier_share *share, espalier_message *messa
     const double s = share->sparsities[i];
     if (s >= 0 && s <= 1 && isfinite(share->losses[i]) && (i == 0 || s > share->sparsities[i - 1])) continue;
     snprintf(message->text, message->capacity,
-             "point %lld of %s is the loss %g at sparsity %g; losses must be finite, sparsities must ascend within 0...1",
+             "point %lld of %s is the loss %g at sparsity %g; losses must be finite, sparsities ascend within 0...1",
              (long long)i, share->tensor, share->losses[i], s);
     return ESPALIER_INVALID_ARGUMENT;
   }
@@ -52,8 +52,8 @@ static int same_layer(const espalier_share *a, const espalier_share *b) {
   return a == b || (a->layer >= 0 && a->layer == b->layer);
 }
 
-// Writes the segments of the lower convex hull of a share's curve, the last one drawn out to sparsity 1 if the curve ends
-// before (`*extended` is then 1); returns how many. `hull` has room for the points.
+// Writes the segments of the lower convex hull of a share's curve, the last one drawn out to sparsity 1 if the curve
+// ends before (`*extended` is then 1); returns how many. `hull` has room for the points.
 static int64_t find_segments(const espalier_share *share, int64_t layer, double elements, int64_t *hull,
                              struct segment *segments, int *extended) {
   const double *s = share->sparsities, *loss = share->losses;
@@ -81,8 +81,7 @@ static int64_t find_segments(const espalier_share *share, int64_t layer, double 
   return size - 1;
 }
 
-// Fills segments in the order of their slope until `weights` are pruned; equal slopes by equal fractions. Whether it went
-// beyond what was measured is for the caller to see from the sparsities.
+// Fills segments in the order of their slope until `weights` are pruned; equal slopes by equal fractions.
 static void fill(const struct segment *segments, int64_t count, double weights, double *sparsities) {
   for (int64_t first = 0, end; first < count && weights > 0; first = end) {
     double width = 0;
@@ -143,8 +142,9 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
   }
   if (extended && beyond > 0) {
     char text[200];
-    snprintf(text, sizeof text, "%lld of %lld tensors lose more than was measured; their last slope was drawn out: measure "
-             "higher sparsities", (long long)beyond, (long long)count);
+    snprintf(text, sizeof text,
+             "%lld of %lld tensors lose more than was measured: their last slope was drawn out; measure higher ones",
+             (long long)beyond, (long long)count);
     host->diagnose(host, ESPALIER_LOG_WARNING, "extrapolated", NULL, text);
   }
   free(segments);

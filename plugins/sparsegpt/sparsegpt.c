@@ -3,9 +3,9 @@
 //   H = 2/n sum x x^T + damping I      H^-1 = U^T U      score of w_ij = w_ij^2 / U_jj^2
 //   e = (w_j - m_j w_j) / U_jj         w_k -= e U_jk for k > j
 //
-// Columns go in blocks: the mask of a block is chosen when it is reached, over all rows; N:M groups choose when they are
-// reached, with the weights as updated so far. The factor is in double, the recursion in fp32 as published. Rows are
-// independent once the mask is there; LANES of them lie side by side so that the compiler vectorises over them.
+// Columns go in blocks: the mask of a block is chosen when it is reached, over all rows; N:M groups choose when they
+// are reached, with the weights as updated so far. The factor is in double, the recursion in fp32 as published. Rows
+// are independent once the mask is there; LANES of them lie side by side so that the compiler vectorises over them.
 
 #include <math.h>
 #include <stdio.h>
@@ -63,8 +63,9 @@ static int32_t choose_in_block(struct block_job *job, const char *tensor) {
   if (found.below + found.equal > k + 1 + numel / 2000) {
     last = selection_last_tie(job->scores, numel, &found, k + 1);
     char text[200];
-    snprintf(text, sizeof text, "columns from %lld: %lld weights have the same score %g where %lld were to go; the first "
-             "of them went", (long long)job->first, (long long)found.equal,
+    snprintf(text, sizeof text,
+             "columns from %lld: %lld weights have the same score %g where %lld were to go; the first of them went",
+             (long long)job->first, (long long)found.equal,
              (double)job->scores[last >= 0 ? last : 0], (long long)(k + 1 - found.below));
     job->host->diagnose(job->host, ESPALIER_LOG_INFO, "tiedScores", tensor, text);
   }
@@ -227,8 +228,8 @@ static int32_t solve(const espalier_host *host, const espalier_problem *const *p
   const int64_t n = first->columns, dead = gram_dead_inputs(first->gram);
   if (dead > 0) {
     char text[200];
-    snprintf(text, sizeof text, "%lld of %lld inputs are 0 for every token; their weights are set to 0", (long long)dead,
-             (long long)n);
+    snprintf(text, sizeof text, "%lld of %lld inputs are 0 for every token; their weights are set to 0",
+             (long long)dead, (long long)n);
     for (int64_t p = 0; p < count; p++) {
       host->diagnose(host, ESPALIER_LOG_WARNING, "deadInputs", problems[p]->matrix->tensor, text);
     }

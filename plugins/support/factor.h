@@ -1,4 +1,4 @@
-// factor.h: the Cholesky factor of a damped Gram matrix, with more damping where the first does not do, never in silence.
+// factor.h: the Cholesky factor of a damped Gram matrix, with more damping where it must be, never in silence.
 
 #ifndef ESPALIER_SUPPORT_FACTOR_H
 #define ESPALIER_SUPPORT_FACTOR_H
@@ -11,9 +11,10 @@
 // How often the damping is raised tenfold before the method gives up.
 #define FACTOR_RAISES 3
 
-// Factors a[n, n] + damping * I = l l^T. On entry both triangles of `a` hold the symmetric matrix; on exit the lower one
-// holds l and the strict upper one is as it was. Where the sum is not positive definite the damping grows tenfold (from
-// 1 % of the mean diagonal if it was 0), each time with the diagnostic "dampingRaised"; `*damping` is what was used.
+// Factors a[n, n] + damping * I = l l^T. On entry both triangles of `a` hold the symmetric matrix; on exit the lower
+// one holds l and the strict upper one is as it was. Where the sum is not positive definite the damping grows tenfold
+// (from 1 % of the mean diagonal if it was 0), each time with the diagnostic "dampingRaised"; `*damping` is what was
+// used.
 static inline int32_t factor_damped(const espalier_host *host, const espalier_linear_algebra *algebra,
                                     const char *tensor, int64_t n, double *a, double *damping,
                                     espalier_message *message) {
@@ -29,8 +30,8 @@ static inline int32_t factor_damped(const espalier_host *host, const espalier_li
       *damping = *damping > 0 ? 10 * *damping : 0.01 * trace / (double)n;
       char text[256];
       snprintf(text, sizeof text,
-               "the damped Gram matrix of the inputs is not positive definite (row %lld); damping raised to %.3g, which "
-               "is %.3g of the mean diagonal", (long long)pivot, *damping, *damping * (double)n / trace);
+               "the damped Gram matrix of the inputs is not positive definite (row %lld); damping raised to %.3g, "
+               "which is %.3g of the mean diagonal", (long long)pivot, *damping, *damping * (double)n / trace);
       host->diagnose(host, ESPALIER_LOG_WARNING, "dampingRaised", tensor, text);
     }
     for (int64_t i = 0; i < n; i++) {

@@ -19,8 +19,8 @@ static inline int32_t gram_check(const espalier_matrix *matrix, espalier_message
   }
   if (gram->count != matrix->columns || gram->sequences < 1) {
     snprintf(message->text, message->capacity,
-             "%s has %lld columns but a Gram matrix of %lld inputs over %lld sequences; they must match, and 1 sequence "
-             "is the least", matrix->tensor, (long long)matrix->columns, (long long)gram->count,
+             "%s has %lld columns but a Gram matrix of %lld inputs over %lld sequences; they must match, and 1 "
+             "sequence is the least", matrix->tensor, (long long)matrix->columns, (long long)gram->count,
              (long long)gram->sequences);
     return ESPALIER_INVALID_ARGUMENT;
   }

@@ -88,7 +88,8 @@ static inline int32_t least_squares_chunk(void *context, int64_t chunk) {
     const int64_t m = fit->inverse != NULL && n - kept < kept ? n - kept : kept;
     if (m > largest) largest = m;
   }
-  int64_t *index = malloc((size_t)n * (sizeof *index + 2 * sizeof(double)) + (size_t)(largest * largest) * sizeof(double));
+  const size_t numbers = (size_t)(2 * n) + (size_t)(largest * largest);
+  int64_t *index = malloc((size_t)n * sizeof *index + numbers * sizeof(double));
   if (index == NULL) return ESPALIER_OUT_OF_MEMORY;
   double *vectors = (double *)(index + n), *system = vectors + 2 * n;
   int32_t status = ESPALIER_OK;

@@ -8,8 +8,8 @@
 #include "factor.h"
 #include "gram.h"
 
-// Writes U[n, n], row-major, 0 below the diagonal, in fp32 from a factorisation in double. The diagonal of H is 1 at dead
-// inputs; the damping is `fraction` of its mean after that.
+// Writes U[n, n], row-major, 0 below the diagonal, in fp32 from a factorisation in double. The diagonal of H is 1 at
+// dead inputs; the damping is `fraction` of its mean after that.
 static inline int32_t obs_factor(const espalier_host *host, const espalier_linear_algebra *algebra,
                                  const espalier_matrix *matrix, double fraction, float *upper,
                                  espalier_message *message) {
@@ -42,7 +42,7 @@ static inline int32_t obs_factor(const espalier_host *host, const espalier_linea
     for (int64_t j = 0; j < n; j++) upper[i * n + j] = j < i ? 0 : (float)h[j * n + i];
     if (!(upper[i * n + i] > 0) || !isfinite(upper[i * n + i])) {
       snprintf(message->text, message->capacity,
-               "the factor of the inverse Hessian of %s has %g at input %lld, beyond what fp32 holds; check the dataset",
+               "the factor of the inverse Hessian of %s is %g at input %lld, beyond what fp32 holds; check the dataset",
                matrix->tensor, (double)upper[i * n + i], (long long)i);
       status = ESPALIER_INVALID_ARGUMENT;
     }

@@ -15,8 +15,9 @@ static inline int32_t projection_check(const espalier_matrix *matrix, const espa
   if (budget->pattern_size > 0) {
     if (matrix->columns % budget->pattern_size == 0 && budget->pattern_prune >= 0 &&
         budget->pattern_prune <= budget->pattern_size) return ESPALIER_OK;
-    snprintf(message->text, message->capacity, "%s has %lld columns, which groups of %lld (%lld of them pruned) do not fill",
-             matrix->tensor, (long long)matrix->columns, (long long)budget->pattern_size,
+    snprintf(message->text, message->capacity,
+             "%s has %lld columns, which groups of %lld (%lld of them pruned) do not fill", matrix->tensor,
+             (long long)matrix->columns, (long long)budget->pattern_size,
              (long long)budget->pattern_prune);
     return ESPALIER_INVALID_ARGUMENT;
   }

@@ -7,8 +7,8 @@
 
 #include "gram.h"
 
-// Writes norms[n] and scaled[n, n] in double, for a damping d in units of G. An input that never fires has a norm that is
-// small, not 0. Fails with ESPALIER_INVALID_ARGUMENT if no input fires.
+// Writes norms[n] and scaled[n, n] in double, for a damping d in units of G. An input that never fires has a norm that
+// is small, not 0. Fails with ESPALIER_INVALID_ARGUMENT if no input fires.
 static inline int32_t scaled_gram(const espalier_matrix *matrix, double damping, double *norms, double *scaled,
                                   espalier_message *message) {
   const espalier_gram *gram = matrix->gram;

@@ -35,8 +35,8 @@ static inline double total_reached(const espalier_share *const *shares, int64_t 
   return pruned / elements;
 }
 
-// Adds one number to all sparsities, holds them within 0...1, and so prunes `total` of all elements. The number is found
-// by bisection: what is reached never falls as it grows. Shares that are held are told of as "clamped".
+// Adds one number to all sparsities, holds them within 0...1, and so prunes `total` of all elements. The number is
+// found by bisection: what is reached never falls as it grows. Shares that are held are told of as "clamped".
 static inline void total_reach(const espalier_host *host, const espalier_share *const *shares, int64_t count,
                                double total, double *sparsities) {
   double least = sparsities[0], greatest = sparsities[0];
@@ -58,8 +58,9 @@ static inline void total_reach(const espalier_host *host, const espalier_share *
   }
   if (held == 0) return;
   char text[200];
-  snprintf(text, sizeof text, "%lld of %lld tensors were to lose less than nothing or more than everything; they are held "
-           "at 0 or 1 and the others moved by %.4g", (long long)held, (long long)count, high);
+  snprintf(text, sizeof text,
+           "%lld of %lld tensors were to lose less than nothing or more than everything; they are held at 0 or 1, the "
+           "others moved by %.4g", (long long)held, (long long)count, high);
   host->diagnose(host, ESPALIER_LOG_WARNING, "clamped", NULL, text);
 }
 

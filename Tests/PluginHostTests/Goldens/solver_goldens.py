@@ -1,16 +1,29 @@
-# solver_goldens.py: writes solvers.safetensors, what solvers, compensators and refiners should answer on small matrices.
-#
-# Every method is written once more here from its paper, in double, by other means than the plugins' where there are any:
-# SparseGPT by inverting the Hessian of the columns left at each column, ADMM and ALPS by solving instead of inverting,
-# least squares by numpy.linalg.lstsq on the inputs themselves, exchanges by computing the error of every pair anew.
-#
-#   python solver_goldens.py          needs numpy and safetensors; seed and versions go into the file's metadata
+"""Writes solvers.golden.safetensors: what solvers, compensators and refiners should answer on small matrices.
+
+Every method is written once more here from its paper, in double, by other means than the plugins' where there are any:
+SparseGPT by inverting the Hessian of the columns left at each column, ADMM and ALPS by solving instead of inverting,
+least squares by numpy.linalg.lstsq on the inputs themselves, exchanges by computing the error of every pair anew.
+
+MATRIX/weights, /gram, /cross       F32 [rows, columns], [columns, columns] twice
+MATRIX/moments                      F64 [3, columns]: sums over tokens of x, x^2, |x|
+MATRIX/counts                       I64: sequences, tokens
+MATRIX/METHOD/GROUP/kept            U8 [rows, columns]; GROUP is matrix, row, column or pattern: see BUDGETS;
+                                    of solvers and refiners, and of METHOD mask
+MATRIX/METHOD/GROUP/weights         F32 [rows, columns], of solvers and compensators
+MATRIX/METHOD/GROUP/error           F64: ||W X - W' X||^2 from the Gram matrix
+MATRIX/mean-to-bias/GROUP/bias      F32 [rows]
+
+Compensators and refiners start from the mask of METHOD mask: Wanda's scores under the budget. Blocks of SparseGPT have
+16 columns, `admm-plain` has finish none, gram-swap tries all candidates. Matrix `dead` has inputs that are always 0.
+
+Made with numpy 2.4; version and seed are in the metadata. Deterministic but for the last bits of its linear algebra.
+"""
 import json
 import pathlib
 import platform
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 SEED = 20261121
 BLOCK = 16
@@ -305,43 +318,50 @@ def goldens():
     out = {}
 
     def put(name, c, kept, weights=None):
-        out[name + ".kept"] = np.ascontiguousarray(kept, np.uint8)
+        if kept is not None:
+            out[name + "/kept"] = np.ascontiguousarray(kept, np.uint8)
         if weights is not None:
-            out[name + ".weights"] = np.ascontiguousarray(weights, np.float32)
-            out[name + ".error"] = np.array([error(c["w"], weights, c["gram"])])
+            out[name + "/weights"] = np.ascontiguousarray(weights, np.float32)
+            out[name + "/error"] = np.array([error(c["w"], weights, c["gram"])])
 
     for key, c in cases.items():
-        out[key + ".weights"] = c["w"].astype(np.float32)
-        out[key + ".gram"] = c["gram"].astype(np.float32)
-        out[key + ".cross"] = c["cross"].astype(np.float32)
+        out[key + "/weights"] = c["w"].astype(np.float32)
+        out[key + "/gram"] = c["gram"].astype(np.float32)
+        out[key + "/cross"] = c["cross"].astype(np.float32)
         moments = np.stack([c["x"].sum(1), (c["x"] ** 2).sum(1), np.abs(c["x"]).sum(1)])
-        out[key + ".moments"] = moments  # [3, columns]: sums of x, x^2, |x|
-        out[key + ".counts"] = np.array([c["sequences"], c["x"].shape[1]], np.int64)
+        out[key + "/moments"] = moments  # [3, columns]: sums of x, x^2, |x|
+        out[key + "/counts"] = np.array([c["sequences"], c["x"].shape[1]], np.int64)
         for group, budget in BUDGETS.items():
-            put(f"{key}.sparsegpt.{group}", c, *sparsegpt(c, budget))
+            put(f"{key}/sparsegpt/{group}", c, *sparsegpt(c, budget))
             if key == "dead":
                 continue
-            put(f"{key}.admm.{group}", c, *admm(c, budget))
-            put(f"{key}.admm-plain.{group}", c, *admm(c, budget, finish=None))
-            put(f"{key}.alps.{group}", c, *alps(c, budget))
+            put(f"{key}/admm/{group}", c, *admm(c, budget))
+            put(f"{key}/admm-plain/{group}", c, *admm(c, budget, finish=None))
+            put(f"{key}/alps/{group}", c, *alps(c, budget))
             mask = project(wanda(c), budget)
-            put(f"{key}.mask.{group}", c, mask)
-            out[f"{key}.mask.{group}.error"] = np.array([error(c["w"], np.where(mask, c["w"], 0), c["gram"])])
-            put(f"{key}.least-squares.{group}", c, mask, least_squares(c, mask))
-            put(f"{key}.least-squares-dense.{group}", c, mask, least_squares(c, mask, dense_inputs=True))
-            put(f"{key}.uniform-move.{group}", c, mask, uniform_move(c, mask, budget))
-            out[f"{key}.mean-to-bias.{group}.bias"] = mean_to_bias(c, mask).astype(np.float32)
+            put(f"{key}/mask/{group}", c, mask)
+            out[f"{key}/mask/{group}/error"] = np.array([error(c["w"], np.where(mask, c["w"], 0), c["gram"])])
+            put(f"{key}/least-squares/{group}", c, None, least_squares(c, mask))
+            put(f"{key}/least-squares-dense/{group}", c, None, least_squares(c, mask, dense_inputs=True))
+            put(f"{key}/uniform-move/{group}", c, None, uniform_move(c, mask, budget))
+            out[f"{key}/mean-to-bias/{group}/bias"] = mean_to_bias(c, mask).astype(np.float32)
             pattern = budget[1:] if group == "pattern" else None
             for name, method in (("dsnot", dsnot), ("gram-swap", gram_swap)):
                 refined = method(c, mask, pattern)
-                put(f"{key}.{name}.{group}", c, refined)
-                out[f"{key}.{name}.{group}.error"] = np.array([error(c["w"], np.where(refined, c["w"], 0), c["gram"])])
+                put(f"{key}/{name}/{group}", c, refined)
+                out[f"{key}/{name}/{group}/error"] = np.array([error(c["w"], np.where(refined, c["w"], 0), c["gram"])])
     return out
 
 
 if __name__ == "__main__":
-    path = pathlib.Path(__file__).with_name("solvers.safetensors")
-    metadata = {"seed": str(SEED), "blockSize": str(BLOCK), "script": "solver_goldens.py", "numpy": np.__version__,
-                "python": platform.python_version(), "budgets": json.dumps(BUDGETS)}
-    save_file(goldens(), path, metadata)
+    path = pathlib.Path(__file__).with_name("solvers.golden.safetensors")
+    metadata = {"generator": "Tests/PluginHostTests/Goldens/solver_goldens.py", "seed": str(SEED),
+                "numpy": np.__version__, "python": platform.python_version()}
+    data = save(goldens())
+    length = int.from_bytes(data[:8], "little")  # metadata in order, so that the bytes are always the same
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = metadata
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
     print(path, path.stat().st_size, "bytes")

@@ -1,7 +1,7 @@
 // uniform-move: what pruned weights summed to is spread evenly over the kept ones: the "move" of MAMA as its authors
 // describe it (Jiang, Fu and Zhang 2025, arXiv 2505.14052; formula from their published code of 2024).
 //
-//   w_j += (sum over pruned i of w_i) / |K| for each kept j        within a group: the matrix, a row, a column, M weights
+//   w_j += (sum over pruned i of w_i) / |K| for each kept j      in a group: the matrix, a row, a column, M weights
 //
 // Sums are in double, in the order of the weights. A group that keeps nothing has nowhere to move to.
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "espalier_plugin.h"
+#include "moments.h"
 
 struct rows_job {
   const espalier_matrix *matrix;
@@ -34,12 +35,8 @@ static int32_t compensate(const espalier_host *host, const espalier_matrix *matr
                           espalier_message *message) {
   (void)budget, (void)parameters, (void)weights;
   const espalier_moments *moments = matrix->moments;
-  if (moments == NULL || moments->count != matrix->columns || moments->tokens < 1) {
-    snprintf(message->text, message->capacity,
-             "%s needs moments of its %lld inputs over at least 1 token; give a calibration dataset", matrix->tensor,
-             (long long)matrix->columns);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
+  int32_t status = check_moments(matrix, message);
+  if (status != ESPALIER_OK) return status;
   for (int64_t j = 0; j < matrix->columns; j++) {
     if (isfinite(moments->sum[j])) continue;
     snprintf(message->text, message->capacity, "input %lld of %s has the sum %g; check the dataset", (long long)j,
@@ -47,7 +44,7 @@ static int32_t compensate(const espalier_host *host, const espalier_matrix *matr
     return ESPALIER_INVALID_ARGUMENT;
   }
   struct rows_job job = {.matrix = matrix, .kept = kept, .bias = bias};
-  const int32_t status = host->parallel_for(host, matrix->rows, sum_row, &job);
+  status = host->parallel_for(host, matrix->rows, sum_row, &job);
   if (status == ESPALIER_OK || status == ESPALIER_CANCELLED) return status;
   return espalier_report(message, status, "the host could not run a parallel loop over the rows");
 }

@@ -1,11 +1,12 @@
-// gram-swap: a mask made better by exchanging one kept and one pruned weight of a row at a time, with the exact change of
-// the output error (after SparseSwaps, 2025, arXiv 2512.10922).
+// gram-swap: a mask made better by exchanging one kept and one pruned weight of a row at a time, with the exact change
+// of the output error (after SparseSwaps, 2025, arXiv 2512.10922).
 //
 //   e = w on pruned weights, 0 elsewhere     c = G e     E = e G e^T, the row's output error
 //   restore p, prune u:  dE = (w_p^2 G_pp - 2 w_p c_p) + (w_u^2 G_uu + 2 w_u c_u) - 2 w_p w_u G_pu
 //
-// Each step takes the best u for each of the `candidates` p of least first term, and of these pairs the best; with as many
-// candidates as the row has pruned weights that is the best pair of all. In a pattern all pairs of every group are tried.
+// Each step takes the best u for each of the `candidates` p of least first term, and of these pairs the best; with as
+// many candidates as the row has pruned weights that is the best pair of all. In a pattern all pairs of every group are
+// tried.
 // Only steps that lower E are taken, so a row ends where no pair tried does. All of it is in double.
 
 #include <math.h>
