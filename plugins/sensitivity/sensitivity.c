@@ -20,10 +20,12 @@ struct segment {
   double width;    // of sparsity
   double weights;  // width * elements of the layer
   double slope;    // nats per weight
+  int beyond;      // 1: what was measured, drawn out
 };
 
 static int compare_segments(const void *a, const void *b) {
   const struct segment *x = a, *y = b;
+  if (x->beyond != y->beyond) return x->beyond - y->beyond;
   if (x->slope != y->slope) return x->slope < y->slope ? -1 : 1;
   return (x->layer > y->layer) - (x->layer < y->layer);
 }
@@ -52,10 +54,10 @@ static int same_layer(const espalier_share *a, const espalier_share *b) {
   return a == b || (a->layer >= 0 && a->layer == b->layer);
 }
 
-// Writes the segments of the lower convex hull of a share's curve, the last one drawn out to sparsity 1 if the curve
-// ends before (`*extended` is then 1); returns how many. `hull` has room for the points.
+// Writes the segments of the lower convex hull of a share's curve, and one of the last slope up to sparsity 1 if the
+// curve ends before; returns how many. `hull` has room for the points.
 static int64_t find_segments(const espalier_share *share, int64_t layer, double elements, int64_t *hull,
-                             struct segment *segments, int *extended) {
+                             struct segment *segments) {
   const double *s = share->sparsities, *loss = share->losses;
   int64_t size = 0;
   for (int64_t i = 0; i < share->point_count; i++) {
@@ -70,24 +72,21 @@ static int64_t find_segments(const espalier_share *share, int64_t layer, double 
   for (int64_t k = 0; k + 1 < size; k++) {
     const double width = s[hull[k + 1]] - s[hull[k]];
     segments[k] = (struct segment){layer, width, width * elements,
-                                   (loss[hull[k + 1]] - loss[hull[k]]) / (width * elements)};
+                                   (loss[hull[k + 1]] - loss[hull[k]]) / (width * elements), 0};
   }
   const double rest = 1 - s[hull[size - 1]];
-  if (rest > 0) {
-    *extended = 1;
-    segments[size - 1] = (struct segment){layer, rest, rest * elements, segments[size - 2].slope};
-    return size;
-  }
-  return size - 1;
+  if (!(rest > 0)) return size - 1;
+  segments[size - 1] = (struct segment){layer, rest, rest * elements, segments[size - 2].slope, 1};
+  return size;
 }
 
-// Fills segments in the order of their slope until `weights` are pruned; equal slopes by equal fractions.
+// Fills segments in their order until `weights` are pruned; those of equal slope by equal fractions.
 static void fill(const struct segment *segments, int64_t count, double weights, double *sparsities) {
   for (int64_t first = 0, end; first < count && weights > 0; first = end) {
     double width = 0;
     for (end = first; end < count; end++) {
       const double slope = segments[first].slope, tolerance = 1e-12 * fabs(slope);
-      if (segments[end].slope > slope + tolerance) break;
+      if (segments[end].slope > slope + tolerance || segments[end].beyond != segments[first].beyond) break;
       width += segments[end].weights;
     }
     const double fraction = weights < width ? weights / width : 1;
@@ -117,7 +116,6 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
   }
   int64_t segment_count = 0;
   double all = 0;
-  int extended = 0;
   for (int64_t i = 0; i < count; i++) {
     double elements = 0;
     int seen = 0;
@@ -127,7 +125,7 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
       elements += (double)shares[k]->elements;
     }
     all += (double)shares[i]->elements;
-    if (!seen) segment_count += find_segments(shares[i], i, elements, hull, segments + segment_count, &extended);
+    if (!seen) segment_count += find_segments(shares[i], i, elements, hull, segments + segment_count);
   }
   qsort(segments, (size_t)segment_count, sizeof *segments, compare_segments);
   fill(segments, segment_count, total * all, sparsities);
@@ -140,7 +138,7 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
     sparsities[i] = fmin(1, fmax(0, sparsities[i]));
     beyond += sparsities[i] > shares[i]->sparsities[shares[i]->point_count - 1] + 1e-9;
   }
-  if (extended && beyond > 0) {
+  if (beyond > 0) {
     char text[200];
     snprintf(text, sizeof text,
              "%lld of %lld tensors lose more than was measured: their last slope was drawn out; measure higher ones",
