@@ -84,16 +84,19 @@ struct SelectorGolden {
       rewards: try buffer(name + "/rewards"))
   }
 
-  func units(_ name: String) throws -> UnitsInput {
+  /// What `body` makes of the units, which live as long as it runs.
+  func withUnits<Result>(_ name: String, _ body: (UnitsInput) throws -> Result) throws -> Result {
     let sizes = try self.sizes(name)
     let kinds: [Int: UnitKind] = [1: .head, 2: .neuron, 4: .channel, 8: .layer]
     let isLayers = sizes[0] == 8
-    return UnitsInput(
+    let patients = try (0..<sizes[4]).map { try patient("\(name)-\($0)") }
+    let units = UnitsInput(
       unit: kinds[sizes[0]] ?? .layer, layer: sizes[1] < 0 ? nil : sizes[1], count: sizes[2], width: sizes[3],
-      matrices: try (0..<sizes[4]).map { try patient("\(name)-\($0)").input(.all) },
+      matrices: patients.map { $0.input(.all) },
       cosineSums: isLayers ? try doubles(name + "/cosines") : [], tokens: sizes[5],
       lossesWithout: isLayers ? try doubles(name + "/lossesWithout") : [],
       loss: isLayers ? try doubles(name + "/loss")[0] : 0)
+    return try withExtendedLifetime(patients) { try body(units) }
   }
 }
 
@@ -129,9 +132,11 @@ struct Patient {
     let parameters = try selector.description.method.parameters.map { try $0.value(settings[$0.name]) }
     let need = selector.statistics(parameters: parameters, hasDataset: given != "nothing")
     let scores = ScoreMatrix(rows: rows, columns: columns)
-    try selector.score(
-      input(need, rewarded: given == "rewards"), parameters: parameters, into: scores.values.values,
-      monitor: monitor, diagnostics: diagnostics)
+    try withExtendedLifetime(self) {
+      try selector.score(
+        input(need, rewarded: given == "rewards"), parameters: parameters, into: scores.values.values,
+        monitor: monitor, diagnostics: diagnostics)
+    }
     return scores
   }
 }

@@ -89,11 +89,13 @@ import Testing
     #expect(try Self.mask(byMatrix, 0.5, .matrix) == Self.mask(wanda, 0.5, .matrix))
   }
 
-  @Test(arguments: [
-    ([:], true, StatisticsNeed.moments), ([:], false, .none), (["mode": "authors-2024"], true, .none),
+  private static let needs: [([String: String], Bool, StatisticsNeed)] = [
+    ([:], true, .moments), ([:], false, .none), (["mode": "authors-2024"], true, .none),
     (["movementWeight": "1"], true, [.moments, .gradients]), (["movementWeight": "1"], false, .gradients),
     (["movementWeight": "1", "magnitudeWeight": "0"], true, .gradients), (["magnitudeWeight": "0"], true, .none),
-  ] as [([String: String], Bool, StatisticsNeed)])
+  ]
+
+  @Test(arguments: needs)
   func mamaAsksForWhatItNeeds(settings: [String: String], hasDataset: Bool, need: StatisticsNeed) throws {
     let selector = try BundledPluginTests.registry().selector(id: "mama")
     let parameters = try selector.description.method.parameters.map { try $0.value(settings[$0.name]) }

@@ -24,9 +24,8 @@ import Testing
   @Test(arguments: SelectorGolden.unitCases)
   func scoresFollowTheFormula(_ test: SelectorGolden.UnitCase) throws {
     let golden = try SelectorGolden.load()
-    let units = try golden.units(test.units)
     let tolerance = Tolerance(absolute: 1e-13, relative: 1e-12)
-    var values = try scores(test.plugin, units)
+    var values = try golden.withUnits(test.units) { try scores(test.plugin, $0) }
     let wrong = try golden.golden.difference(Numbers(values), from: test.description, tolerance)
     #expect(wrong == nil, "\(wrong ?? "")")
     values[0] += 1e-9
@@ -54,7 +53,7 @@ import Testing
   /// The golden's third layer hands on what it got: as many cosines of 1 as tokens.
   @Test func theInfluenceOfAnIdentityBlockIsNothing() throws {
     let golden = try SelectorGolden.load()
-    let influences = try scores("block-influence", golden.units("layers"))
+    let influences = try golden.withUnits("layers") { try scores("block-influence", $0) }
     #expect(abs(influences[2]) < 1e-15)
     #expect(influences.enumerated().allSatisfy { $0.offset == 2 || $0.element > 0.01 })
     let exact = UnitsInput(
@@ -72,11 +71,12 @@ import Testing
   /// z-scores: mean 0 and, for neurons, variance 1 with n - 1.
   @Test func fluctuationsAreStandardised() throws {
     let golden = try SelectorGolden.load()
-    let neurons = try scores("fluctuation", golden.units("neurons"))
+    let neurons = try golden.withUnits("neurons") { try scores("fluctuation", $0) }
     let count = Double(neurons.count)
     #expect(abs(neurons.reduce(0, +)) < 1e-12)
     #expect(abs(neurons.reduce(0) { $0 + $1 * $1 } - (count - 1)) < 1e-10)
-    #expect(abs(try scores("fluctuation", golden.units("heads")).reduce(0, +)) < 1e-12)
+    let heads = try golden.withUnits("heads") { try scores("fluctuation", $0) }
+    #expect(abs(heads.reduce(0, +)) < 1e-12)
   }
 
   @Test func withoutFluctuationThereIsADiagnostic() throws {
@@ -85,7 +85,8 @@ import Testing
     let units = UnitsInput(
       unit: .neuron, layer: 0, count: patient.columns, width: 1, matrices: [patient.input(.moments)])
     let diagnostics = Diagnostics()
-    #expect(try scores("fluctuation", units, diagnostics) == Array(repeating: 0, count: patient.columns))
+    let found = try withExtendedLifetime(patient) { try scores("fluctuation", units, diagnostics) }
+    #expect(found == Array(repeating: 0, count: patient.columns))
     #expect(diagnostics.all.kept.map(\.kind) == ["noFluctuation"])
   }
 
@@ -95,7 +96,7 @@ import Testing
     patient.weights.pointer[2 * patient.columns + 3] = .nan
     let units = UnitsInput(unit: .head, layer: 2, count: 4, width: 5, matrices: [patient.input(.moments)])
     do {
-      _ = try scores("fluctuation", units)
+      _ = try withExtendedLifetime(patient) { try scores("fluctuation", units) }
       Issue.record("accepted")
     } catch PluginError.failed("fluctuation", "heads-0", 2, let message) {
       #expect(message == "the weight in row 2, column 3 of heads-0 is nan; check the checkpoint")
@@ -104,7 +105,8 @@ import Testing
 
   @Test(arguments: ["activation-norm", "fluctuation"])
   func layersAreNotForAll(id: String) throws {
-    let units = try SelectorGolden.load().units("layers")
-    #expect(throws: PluginError.self) { try scores(id, units) }
+    try SelectorGolden.load().withUnits("layers") { units in
+      _ = #expect(throws: PluginError.self) { try scores(id, units) }
+    }
   }
 }
