@@ -25,15 +25,15 @@ import Testing
 
   @Test func theyDescribeThemselves() throws {
     let registry = try Self.registry()
-    let magnitude = try registry.describe(id: "magnitude").selector
-    #expect(magnitude.statistics == .none)
+    let magnitude = try #require(registry.describe(id: "magnitude").selector)
+    #expect(magnitude.method.statistics == .none)
     #expect(magnitude.defaultGroup == .matrix)
-    #expect(magnitude.parameters == [])
-    let wanda = try registry.describe(id: "wanda").selector
-    #expect(wanda.statistics == .moments)
+    #expect(magnitude.method.parameters == [])
+    let wanda = try #require(registry.describe(id: "wanda").selector)
+    #expect(wanda.method.statistics == .moments)
     #expect(wanda.defaultGroup == .row)
-    #expect(wanda.parameters.map(\.name) == ["normExponent"])
-    #expect(wanda.parameters.first?.kind == .number(default: 1, minimum: 0, maximum: 4))
+    #expect(wanda.method.parameters.map(\.name) == ["normExponent"])
+    #expect(wanda.method.parameters.first?.kind == .number(default: 1, minimum: 0, maximum: 4))
   }
 
   /// What a plugin exports besides its descriptor could clash with another's.
