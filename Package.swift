@@ -136,7 +136,7 @@ let package = Package(
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
       name: "PluginHostTests", dependencies: ["PluginHost", "TestSupport", "Compression", "Tensors", collections],
-      exclude: ["Goldens"], swiftSettings: settings),
+      exclude: ["Fixtures", "Goldens"], swiftSettings: settings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
       swiftSettings: settings),
