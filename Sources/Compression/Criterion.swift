@@ -46,15 +46,17 @@ package struct Criterion: Sendable {
     return matrix
   }
 
-  /// The moments that the selector asked for, and a clear error if it asked in vain.
+  /// The statistics of inputs that the selector asked for, and a clear error if it asked in vain.
   func calibration(
-    _ state: ModelState, dataset: Dataset?, lastLayer: Int, cache: CalibrationCache, compute: Compute,
+    _ state: ModelState, dataset: Dataset?, lastLayer: Int, store: StatisticsStore, compute: Compute,
     monitor: Monitor
   ) throws -> Calibration? {
-    guard statistics(hasDataset: dataset != nil).contains(.moments) else { return nil }
+    let need = statistics(hasDataset: dataset != nil)
+    guard need.areOfInputs else { return nil }
     guard let dataset else { throw CompressionError.datasetRequired(plugin: id) }
     return try calibrate(
-      state, dataset: dataset, lastLayer: lastLayer, cache: cache, compute: compute, monitor: monitor)
+      state, dataset: dataset, need: need, layers: 0..<lastLayer + 1, store: store, compute: compute,
+      monitor: monitor)
   }
 
   /// One line for logs: `wanda` or `wanda (normExponent 0.5)`.

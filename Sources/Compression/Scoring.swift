@@ -19,10 +19,10 @@ package struct Scoring: Sendable {
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func score(
   _ state: ModelState, model: String, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion,
-  dataset: Dataset?, cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
+  dataset: Dataset?, store: StatisticsStore, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> Scoring {
   let (matrices, calibration) = try scoreMatrices(
-    state, tensors: tensors, criterion: criterion, dataset: dataset, cache: cache, compute: compute,
+    state, tensors: tensors, criterion: criterion, dataset: dataset, cache: store, compute: compute,
     monitor: monitor.part(0...0.9), diagnostics: diagnostics)
   let scored = try summarised(matrices, pool: compute.pool, monitor: monitor)
   let description = criterion.description
@@ -58,13 +58,13 @@ private func summarised(
 /// the calibration that they rest on.
 func scoreMatrices(
   _ state: ModelState, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion, dataset: Dataset?,
-  cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
+  cache store: StatisticsStore, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> (matrices: OrderedDictionary<String, ScoreMatrix>, calibration: Calibration?) {
   let bytes = (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4
   try requireMemory(bytes, for: "Scoring \(tensors.count) tensors")
   let scoringStart = criterion.statistics(hasDataset: dataset != nil) == .none ? 0 : 0.8
   let calibration = try criterion.calibration(
-    state, dataset: dataset, lastLayer: tensors.lastLayer, cache: cache, compute: compute,
+    state, dataset: dataset, lastLayer: tensors.lastLayer, store: store, compute: compute,
     monitor: monitor.part(0...scoringStart))
   let scratch = FloatBuffer(count: tensors.largestElementCount)
   let part = monitor.part(scoringStart...1)
@@ -74,7 +74,7 @@ func scoreMatrices(
     matrices[tensor.name] = try criterion.score(
       tensor, of: state.revision,
       statistics: MatrixStatistics(
-        input: InputStatistics(moments: calibration?.moments(of: tensor, model: state.transformer))),
+        input: try calibration?.statistics(of: tensor, model: state.transformer) ?? InputStatistics()),
       scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation),
       diagnostics: diagnostics)
   }

@@ -14,7 +14,7 @@ final class ServerContext: Sendable {
   let models = Registry<LoadedModel>(prefix: "model")
   let datasets = Registry<LoadedDataset>(prefix: "d")
   let scores = Registry<ScoreSet>(prefix: "s")
-  let calibrations = CalibrationCache(capacityBytes: 256 << 20)
+  let statistics = StatisticsStore()
   let scheduler: Scheduler
   let outbox: Outbox
   let started = monotonicSeconds()

@@ -95,6 +95,8 @@ import Workspace
     (.regionTooLarge(values: 9, maximum: 8), "regionTooLarge"), (.editInvalid(index: 0, reason: "no"), "editInvalid"),
     (.maskFileMismatch(path: "/x", reason: "no"), "maskFileMismatch"),
     (.memoryInsufficient(purpose: "Scoring", needed: 1, available: 0), "memoryInsufficient"),
+    (.statisticsForgotten(tensor: "q", limits: "no disk"), "statisticsForgotten"),
+    (.statisticsTooLarge(needed: 1, limits: "no disk"), "statisticsTooLarge"),
   ]
 
   private static let workspaceErrors: [(WorkspaceError, String)] = [

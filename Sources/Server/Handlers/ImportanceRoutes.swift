@@ -39,7 +39,7 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
     let start = monotonicSeconds()
     let scoring = try Compression.score(
       state, model: params.model, tensors: tensors, criterion: criterion, dataset: dataset,
-      cache: context.calibrations, compute: compute, monitor: monitor, diagnostics: Diagnostics())
+      store: context.statistics, compute: compute, monitor: monitor, diagnostics: Diagnostics())
     try model.checkpoint.requireIntact()
     let name = context.scores.add(scoring.scores) ?? ""
     return ImportanceScore.result(

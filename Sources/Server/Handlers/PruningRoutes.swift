@@ -40,7 +40,7 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
           state, plan: plan, dataset: dataset, compute: compute, monitor: monitor, diagnostics: diagnostics)
       } else {
         try pruneAtOnce(
-          state, plan: plan, dataset: dataset, cache: context.calibrations, compute: compute, monitor: monitor,
+          state, plan: plan, dataset: dataset, cache: context.statistics, compute: compute, monitor: monitor,
           diagnostics: diagnostics)
       }
     try model.checkpoint.requireIntact()
