@@ -20,6 +20,7 @@ extension ResponseError {
     case let error as WorkspaceError: self.init(failed: error.kind, error.message, module: "Workspace")
     case let error as TransformerError: self.init(error)
     case let error as GenerationError: self.init(error)
+    case let error as TrainingError: self.init(failed: error.kind, error.message, module: "Compression")
     case let error as CheckpointError:
       self.init(failed: error.kind, error.message, module: "Checkpoints", facts: ["path": JSON(error.path)])
     case let error as PluginError: self.init(error)
@@ -48,7 +49,7 @@ extension ResponseError {
       self.init(
         failed: error.kind, error.message, module: "Server",
         facts: ["limit": JSON(limit), "retryAfterMs": 100])
-    case .modelExists, .datasetExists, .textUnreadable, .jobNotFound, .shuttingDown:
+    case .modelExists, .datasetExists, .textUnreadable, .methodTwice, .jobNotFound, .shuttingDown:
       self.init(failed: error.kind, error.message, module: "Server")
     }
   }
@@ -108,6 +109,11 @@ extension ResponseError {
     var facts: JSONObject = [:]
     switch error {
     case .notFound(_, let loaded): facts["known"] = JSON(loaded)
+    case .otherKind(let id, let wanted, let offers, let available):
+      facts["plugin"] = JSON(id)
+      facts["wanted"] = JSON(wanted.rawValue)
+      facts["offers"] = JSON(offers.map(\.rawValue))
+      facts["known"] = JSON(available)
     case .rejected(let path, let rejection):
       facts["path"] = JSON(path)
       facts["reason"] = JSON(rejection.reason)
@@ -115,7 +121,7 @@ extension ResponseError {
       facts["plugin"] = JSON(id)
       facts["tensor"] = JSON(tensor)
       facts["status"] = JSON(Int(status))
-    case .inputInvalid(let id, let tensor, _):
+    case .contractBroken(let id, let tensor, _), .inputInvalid(let id, let tensor, _):
       facts["plugin"] = JSON(id)
       facts["tensor"] = JSON(tensor)
     }

@@ -164,8 +164,15 @@ import Workspace
       PluginError.failed(id: "x", tensor: "q", status: 3, message: "no"), -32803, "pluginFailed", "PluginHost",
       ["plugin": "x", "tensor": "q", "status": 3]),
     Row(
-      PluginError.inputInvalid(id: "x", tensor: "q", .momentsMissing), -32803, "pluginInputInvalid", "PluginHost",
-      ["plugin": "x", "tensor": "q"]),
+      PluginError.inputInvalid(id: "x", tensor: "q", .statisticsMissing(.moments)), -32803, "pluginInputInvalid",
+      "PluginHost", ["plugin": "x", "tensor": "q"]),
+    Row(
+      PluginError.contractBroken(id: "x", tensor: "q", .scoreMissing(unit: 1)), -32803, "pluginContractBroken",
+      "PluginHost", ["plugin": "x", "tensor": "q"]),
+    Row(
+      PluginError.otherKind(id: "x", wanted: .solver, offers: [.selector], available: ["y"]), -32803,
+      "pluginOfOtherKind", "PluginHost",
+      ["plugin": "x", "wanted": "solver", "offers": ["selector"], "known": ["y"]]),
   ]
 
   private static let otherErrors: [Row] = [
