@@ -40,11 +40,11 @@ import Testing
     let after = try layer.refine("dsnot", before, try #require(SolverGolden.budgets["row"]))
     let moments = try #require(layer.sample.moments)
     func errors(_ kept: [UInt8]) -> [Double] {
-      (0..<layer.sample.rows).map { row in
-        (0..<64).filter { kept[row * 64 + $0] == 0 }.reduce(0) {
-          $0 + Double(layer.sample.weights[row * 64 + $1]) * moments.sum[$1] / Double(moments.sequences)
-        }
+      var errors = [Double](repeating: 0, count: layer.sample.rows)
+      for i in kept.indices where kept[i] == 0 {
+        errors[i / 64] += Double(layer.sample.weights[i]) * moments.sum[i % 64] / Double(moments.sequences)
       }
+      return errors
     }
     for (a, b) in zip(errors(before), errors(after)) {
       #expect(abs(b) <= abs(a))
@@ -88,10 +88,10 @@ import Testing
       "gram-swap", before, try #require(SolverGolden.budgets["row"]),
       ["swaps": .number(0.02), "candidates": .integer(1000)])
     func error(_ kept: [UInt8], row: Int) -> Double {
-      let e = (0..<n).map { kept[row * n + $0] == 0 ? Double(layer.sample.weights[row * n + $0]) : 0 }
-      return (0..<n).reduce(0) { sum, j in
-        sum + e[j] * (0..<n).reduce(0) { $0 + Double(layer.gram[j * n + $1]) * e[$1] }
-      }
+      let e = (row * n..<(row + 1) * n).map { kept[$0] == 0 ? Double(layer.sample.weights[$0]) : 0 }
+      var sum = 0.0
+      for i in 0..<n { for j in 0..<n { sum += e[i] * Double(layer.gram[i * n + j]) * e[j] } }
+      return sum
     }
     for row in 0..<layer.sample.rows {
       let moved = (0..<n).filter { before[row * n + $0] != after[row * n + $0] }
@@ -100,9 +100,14 @@ import Testing
       let u = try #require(moved.first { before[row * n + $0] == 1 })
       func g(_ i: Int, _ j: Int) -> Double { Double(layer.gram[i * n + j]) }
       func w(_ j: Int) -> Double { Double(layer.sample.weights[row * n + j]) }
-      func c(_ j: Int) -> Double { (0..<n).reduce(0) { before[row * n + $1] == 0 ? $0 + g(j, $1) * w($1) : $0 } }
-      let change =
-        w(p) * w(p) * g(p, p) - 2 * w(p) * c(p) + w(u) * w(u) * g(u, u) + 2 * w(u) * c(u) - 2 * w(p) * w(u) * g(p, u)
+      func c(_ i: Int) -> Double {
+        var sum = 0.0
+        for j in 0..<n where before[row * n + j] == 0 { sum += g(i, j) * w(j) }
+        return sum
+      }
+      let restored = w(p) * w(p) * g(p, p) - 2 * w(p) * c(p)
+      let pruned = w(u) * w(u) * g(u, u) + 2 * w(u) * c(u)
+      let change = restored + pruned - 2 * w(p) * w(u) * g(p, u)
       let recomputed = error(after, row: row) - error(before, row: row)
       #expect(recomputed < 0)
       #expect(abs(change - recomputed) <= 1e-5 * abs(recomputed))

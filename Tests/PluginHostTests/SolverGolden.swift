@@ -71,13 +71,14 @@ struct Layer {
   /// ||W X - W' X||^2 from the Gram matrix, plus `damping` times the mean of its diagonal times ||W - W'||^2.
   func error(_ weights: [Float], damping: Double = 0) -> Double {
     let n = sample.columns
-    let mean = (0..<n).reduce(0) { $0 + Double(gram[$1 * n + $1]) } / Double(n)
+    let mean = (0..<n).reduce(0.0) { $0 + Double(gram[$1 * n + $1]) } / Double(n)
     var sum = 0.0
     for row in 0..<sample.rows {
       let d = (0..<n).map { Double(sample.weights[row * n + $0]) - Double(weights[row * n + $0]) }
       for j in 0..<n where d[j] != 0 {
-        let product = (0..<n).reduce(0) { $0 + Double(gram[j * n + $1]) * d[$1] }
-        sum += d[j] * (product + damping * mean * d[j])
+        var product = damping * mean * d[j]
+        for k in 0..<n { product += Double(gram[j * n + k]) * d[k] }
+        sum += d[j] * product
       }
     }
     return sum
