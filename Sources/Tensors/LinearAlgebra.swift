@@ -77,7 +77,7 @@ package struct StridedMatrix<Scalar: LinearAlgebraScalar> {
     isTransposed = transposed
   }
 
-  /// Where row `row` of op(self) begins if `byRow`, else column `row`.
+  /// Where row `index` of op(self) begins if `byRow`, else column `index`.
   fileprivate func start(_ index: Int, byRow: Bool) -> UnsafePointer<Scalar> {
     pointer + (byRow != isTransposed ? index * stride : index)
   }
