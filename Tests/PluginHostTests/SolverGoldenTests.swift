@@ -14,7 +14,8 @@ import Testing
   /// The mask to the bit; weights of recursions and splittings in fp32 to a part in ten thousand of the greatest.
   static func compare(_ layer: Layer, _ result: Pruned, _ name: String, _ relative: Double = 1e-4) throws {
     let expected = try Layer.kept(name)
-    #expect(result.kept == expected, "\(zip(result.kept, expected).count { $0 != $1 }) bits of the mask differ")
+    let differing = zip(result.kept, expected).count { $0 != $1 }
+    #expect(differing == 0, "bits of the mask")
     let greatest = try SolverGolden.load().numbers(name + "/weights").values.map(abs).max() ?? 0
     try Layer.check(
       result.weights, name + "/weights", Tolerance(absolute: relative * greatest), shape: layer.shape)
@@ -56,7 +57,7 @@ import Testing
     withKnownIssue { try Self.compare(layer, result, "small/sparsegpt/row") }
   }
 
-  /// The budgets, exactly: but for SparseGPT's matrix, which prunes one more in each block, as published.
+  /// The budgets, exactly: but for SparseGPT's matrix, which prunes one more for each 128 columns, as published.
   @Test(arguments: solvers, SolverGolden.groups)
   func countsAreThoseOfTheBudget(id: String, group: String) throws {
     let layer = try Layer("wide")
@@ -68,7 +69,7 @@ import Testing
     case "matrix" where id == "sparsegpt":
       for block in stride(from: 0, to: n, by: 16) {
         let indices = (0..<rows).flatMap { row in (block..<block + 16).map { row * n + $0 } }
-        #expect(pruned(indices) == rows * 16 / 2 + 1)
+        #expect(pruned(indices) == rows * 16 / 2 + (block == 0 ? 1 : 0))
       }
     case "matrix": #expect(pruned(kept.indices) == rows * n / 2)
     case "row": for row in 0..<rows { #expect(pruned(row * n..<(row + 1) * n) == n * 55 / 100) }
@@ -138,7 +139,7 @@ import Testing
     var moments = Moments(inputs: 4)
     (moments.sequences, moments.tokens) = (1, 1)
     let layer = Layer(
-      weights: [1, 2, -3, 4], columns: 4, moments: moments, gram: [Float](repeating: 1, count: 16))
+      weights: [1, 2, -3, 4], columns: 4, moments: moments, gram: [Float](repeating: 2, count: 16))
     let diagnostics = Diagnostics()
     let budget = Budget(target: .pattern(prune: 2, of: 4), group: .matrix)
     _ = try layer.solve("sparsegpt", budget, ["damping": .number(0)], diagnostics: diagnostics)

@@ -40,6 +40,21 @@ import Testing
     return layer
   }
 
+  /// Pruning identity 4: blocks of 128 columns lose one more than the floor, blocks of any size meet the budget.
+  @Test(arguments: [1, 7, 16, 128, 200, 1000])
+  func sparseGPTMeetsTheBudgetInBlocksOfAnySize(blockSize: Int64) throws {
+    let (rows, n) = (21, 300)
+    let layer = Self.layer(rows: rows, columns: n, seed: 9, tokens: 400)
+    let kept = try layer.solve(
+      "sparsegpt", Budget(target: .ratio(0.55), group: .matrix), ["blockSize": .integer(blockSize)]
+    ).kept
+    func pruned(_ columns: Range<Int>) -> Int { kept.indices.count { columns.contains($0 % n) && kept[$0] == 0 } }
+    let all = pruned(0..<n), floor = rows * n * 55 / 100
+    #expect(all >= floor && all <= floor + 3)
+    guard blockSize == 128 else { return }
+    for block in [0..<128, 128..<256, 256..<300] { #expect(pruned(block) == rows * block.count * 55 / 100 + 1) }
+  }
+
   /// Pruning identity 2: with H = I SparseGPT is magnitude in each block of 128 columns, and moves nothing.
   @Test(arguments: [0.25, 0.5, 0.7])
   func sparseGPTWithoutCorrelationsIsMagnitudeByBlock(sparsity: Double) throws {
