@@ -49,9 +49,9 @@ static int32_t score_rows(void *context, int64_t tile) {
   return ESPALIER_OK;
 }
 
-// How many weights of a block go in the matrix's group: floor(numel * s) + 1, as published, but never so that all blocks
-// up to here lose fewer than their floor, or more than that and one for each 128 columns: blocks of another size than
-// the published one would miss the budget. For blocks of 128 columns the bounds hold by themselves.
+// How many weights of a block go in the matrix's group: floor(numel * s) + 1, as published, but never so that all
+// blocks up to here lose fewer than their floor, or more than that and one for each 128 columns: blocks of another size
+// than the published one would miss the budget. For blocks of 128 columns the bounds hold by themselves.
 static int64_t count_in_block(const struct block_job *job) {
   const double s = job->budget->sparsity;
   const int64_t end = job->first + job->width, numel = job->rows * job->width;
