@@ -10,11 +10,12 @@ import Workspace
 
 @Suite struct ScoringTests {
   static func scored(
-    _ model: TestModel, _ criterion: Criterion, dataset: Dataset? = nil, cache: CalibrationCache = Engine.cache(),
+    _ model: TestModel, _ criterion: Criterion, dataset: Dataset? = nil, cache: StatisticsStore = Engine.store(),
     monitor: Monitor = Monitor()
   ) throws -> Scoring {
     try score(
-      model.state, model: "tiny", tensors: model.state.prunableTensors, criterion: criterion, dataset: dataset,
+      model.state, model: "tiny", tensors: model.state.prunableTensors,
+      request: ScoringRequest(criterion, dataset: dataset),
       store: cache, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
   }
 
@@ -46,7 +47,7 @@ import Workspace
   /// A score of another dataset or none is another thing, and the provenance says so.
   @Test func statisticsComeFromTheDataset() throws {
     let model = try TestModel(tiny: "grouped-f32"), dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
-    let cache = Engine.cache()
+    let cache = Engine.store()
     let first = try Self.scored(model, Criterion(Wanda()), dataset: dataset, cache: cache)
     #expect(first.neededLayers == 2 && first.reusedLayers == 0)
     #expect(first.scores.provenance.dataset == dataset.digest && first.scores.defaultGroup == .row)
@@ -85,7 +86,8 @@ import Workspace
     let dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
     #expect(throws: expected) {
       try pruneSequentially(
-        model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+        model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor(),
+        diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1)
   }
@@ -106,16 +108,17 @@ import Workspace
       ParameterDescription(name: $0, summary: "", kind: .number(default: 0, minimum: 0, maximum: 9))
     }
     let selector = Custom(parameters: parameters) { input, values, out, _ in
-      guard values == [.number(1), .number(2)], input.statistics.input.moments == nil, out.count == input.rows * input.columns,
+      guard values == [.number(1), .number(2)], input.statistics.input.moments == nil,
+        out.count == input.rows * input.columns,
         input.weights.count == out.count, input.layer.map({ input.tensor.contains("layers.\($0).") }) == true
       else { throw Unexpected() }
       out.initialize(repeating: 1)
     }
-    let criterion = Criterion(selector: selector, parameters: ["a": .number(1), "b": .number(2)])
+    let criterion = Criterion(selector, parameters: ["a": .number(1), "b": .number(2)])
     #expect(criterion.summary == "custom (a 1.0, b 2.0)")
     _ = try Self.scored(try TestModel(tiny: "grouped-f32"), criterion)
     #expect(throws: Unexpected.self) {
-      try Self.scored(try TestModel(tiny: "grouped-f32"), Criterion(selector: selector, parameters: ["a": .boolean(true)]))
+      try Self.scored(try TestModel(tiny: "grouped-f32"), Criterion(selector, parameters: ["a": .boolean(true)]))
     }
   }
 
@@ -130,14 +133,18 @@ import Workspace
 }
 
 @Suite struct PruningTests {
-  static func plan(_ model: TestModel, _ selector: any Selector, _ target: SparsityTarget, _ group: MaskGroup) -> PruningPlan {
+  static func plan(
+    _ model: TestModel, _ selector: any Selector, _ target: SparsityTarget, _ group: MaskGroup
+  ) -> PruningPlan {
     PruningPlan(criterion: Criterion(selector), target: target, group: group, tensors: model.state.prunableTensors)
   }
 
   static func sequentially(
     _ model: TestModel, _ plan: PruningPlan, _ dataset: Dataset, monitor: Monitor = Monitor()
   ) throws -> PruningResult {
-    try pruneSequentially(model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
+    try pruneSequentially(
+      model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: monitor,
+      diagnostics: Diagnostics())
   }
 
   /// Wanda layer by layer, in double, on the masks that the engine chose for the layers before: every row loses exactly
@@ -192,7 +199,8 @@ import Workspace
     let plan = Self.plan(model, Wanda(), .ratio(0.5), .row)
     let sequential = try Self.sequentially(model, plan, dataset)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor(),
+      diagnostics: Diagnostics())
     #expect(atOnce.layerErrors == nil)
     let first = "model.layers.0.mlp.down_proj.weight", second = "model.layers.1.self_attn.q_proj.weight"
     #expect(sequential.masks[first] == atOnce.masks[first], "all statistics of the first layer are of dense inputs")
@@ -205,10 +213,11 @@ import Workspace
     let model = try TestModel(tiny: "wide-heads-f16"), dataset = try TestModel.goldenDataset(tiny: "wide-heads-f16")
     let plan = Self.plan(model, Magnitude(), .ratio(0.4), group)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      model.state, plan: plan, dataset: nil, store: Engine.store(), compute: Engine.compute, monitor: Monitor(),
+      diagnostics: Diagnostics())
     #expect(try Self.sequentially(model, plan, dataset).masks == atOnce.masks)
     let again = try pruneAtOnce(
-      model.commit(atOnce.masks), plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute,
+      model.commit(atOnce.masks), plan: plan, dataset: nil, store: Engine.store(), compute: Engine.compute,
       monitor: Monitor(), diagnostics: Diagnostics())
     #expect(again.masks == atOnce.masks, "pruning again prunes the same")
   }
@@ -251,7 +260,7 @@ import Workspace
     }
     #expect(throws: Cancelled.self) {
       try pruneAtOnce(
-        model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute,
+        model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute,
         monitor: cancelling(afterReports: 2), diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1 && model.history.current.prunedCount == 0)

@@ -27,9 +27,9 @@ struct Wanda: Selector {
     _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
     monitor: Monitor, diagnostics: Diagnostics
   ) throws {
-    guard let weights = input.weights.baseAddress, let out = scores.baseAddress, let moments = input.statistics.input.moments else {
-      return
-    }
+    guard let weights = input.weights.baseAddress, let out = scores.baseAddress,
+      let moments = input.statistics.input.moments
+    else { return }
     let norms = moments.sumOfSquares.map { Float($0 / Double(moments.sequences)).squareRoot() }
     norms.withUnsafeBufferPointer { norms in
       guard let norms = norms.baseAddress else { return }
@@ -63,8 +63,4 @@ struct Custom: Selector {
     _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
     monitor: Monitor, diagnostics: Diagnostics
   ) throws { try body(input, parameters, scores, monitor) }
-}
-
-extension Criterion {
-  init(_ selector: any Selector) { self.init(selector: selector, parameters: [:]) }
 }
