@@ -31,11 +31,11 @@ import Testing
 
   @Test func theyDescribeThemselves() throws {
     let registry = try Self.registry()
-    let magnitude = try registry.selector(id: "magnitude").description
+    let magnitude = try #require(registry.describe(id: "magnitude").selector)
     #expect(magnitude.method.statistics == .none)
     #expect(magnitude.defaultGroup == .matrix)
     #expect(magnitude.method.parameters == [])
-    let wanda = try registry.selector(id: "wanda").description
+    let wanda = try #require(registry.describe(id: "wanda").selector)
     #expect(wanda.method.statistics == .moments)
     #expect(wanda.defaultGroup == .row)
     #expect(wanda.method.parameters.map(\.name) == ["normExponent"])
