@@ -50,7 +50,9 @@ package struct MatrixPruning {
     let rounds = plan.compensator == nil ? [target] : target.rounds(plan.rounds)
     var current = input, last: FloatBuffer?
     for (round, target) in rounds.enumerated() {
-      let scores = try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
+      let scores = try withExtendedLifetime(last) {
+        try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
+      }
       let mask = try selectMask(scores, target: target, group: plan.group, pool: compute.pool)
       let isLast = round + 1 == rounds.count
       let pruned = try finish(tensor, input, mask: mask, scores: scores, target: target, from: last, refining: isLast)
@@ -101,19 +103,23 @@ package struct MatrixPruning {
     let kept = KeptBytes(mask, pool: compute.pool)
     var mask = mask
     if refining, let refiner = plan.refiner {
-      try refiner.method.refine(
-        input, budget: budget, scores: scores, parameters: refiner.values, kept: kept.values, monitor: monitor,
-        diagnostics: diagnostics)
+      try withExtendedLifetime(kept) {
+        try refiner.method.refine(
+          input, budget: budget, scores: scores, parameters: refiner.values, kept: kept.values, monitor: monitor,
+          diagnostics: diagnostics)
+      }
       mask = kept.mask(pool: compute.pool)
     }
     guard let compensator = plan.compensator else { return PrunedTensor(mask: mask) }
     let weights = FloatBuffer(count: tensor.elementCount)
     _ = weights.values.update(fromContentsOf: last?.readOnly ?? input.weights)
     var bias = [Float](repeating: 0, count: compensator.method.description.changesBias ? tensor.rows : 0)
-    try bias.withUnsafeMutableBufferPointer { bias in
-      try compensator.method.compensate(
-        input, kept: UnsafeBufferPointer(kept.values), budget: budget, parameters: compensator.values,
-        weights: weights.values, bias: bias, monitor: monitor, diagnostics: diagnostics)
+    try withExtendedLifetime((kept, weights, last)) {
+      try bias.withUnsafeMutableBufferPointer { bias in
+        try compensator.method.compensate(
+          input, kept: UnsafeBufferPointer(kept.values), budget: budget, parameters: compensator.values,
+          weights: weights.values, bias: bias, monitor: monitor, diagnostics: diagnostics)
+      }
     }
     weights.clear(prunedBy: mask, pool: compute.pool)
     return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
@@ -140,8 +146,9 @@ package struct MatrixPruning {
           budget: Budget(target: plan.target(of: tensor.name), group: plan.group), kept: place.kept.values,
           weights: place.new.values))
     }
-    try solver.method.solve(
-      problems, parameters: solver.values, monitor: monitor, diagnostics: diagnostics)
+    try withExtendedLifetime(places) {
+      try solver.method.solve(problems, parameters: solver.values, monitor: monitor, diagnostics: diagnostics)
+    }
     try monitor.checkCancelled()
     var pruned: OrderedDictionary<String, PrunedTensor> = [:]
     for (tensor, place) in zip(tensors, places) {

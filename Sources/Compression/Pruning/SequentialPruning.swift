@@ -183,9 +183,11 @@ private final class SequentialRun {
         MatrixInput(
           tensor: tensor.name, layer: layer, rows: tensor.rows, columns: tensor.columns, weights: old[index].readOnly))
     }
-    try fit.method.fit(
-      inputs, kept: kept.map { UnsafeBufferPointer($0.values) }, region: region, parameters: fit.values,
-      weights: new.map(\.values), monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+    try withExtendedLifetime((kept, old, new)) {
+      try fit.method.fit(
+        inputs, kept: kept.map { UnsafeBufferPointer($0.values) }, region: region, parameters: fit.values,
+        weights: new.map(\.values), monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+    }
     for (index, tensor) in tensors.enumerated() {
       guard let mask = pruned[tensor.name]?.mask else { continue }
       new[index].clear(prunedBy: mask, pool: compute.pool)
