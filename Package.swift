@@ -143,7 +143,7 @@ let package = Package(
       dependencies: [
         "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
         "JSON", collections,
-      ], swiftSettings: settings),
+      ], exclude: ["Goldens"], swiftSettings: settings),
   ],
   cLanguageStandard: .c11
 )

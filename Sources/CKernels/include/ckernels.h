@@ -187,6 +187,10 @@ double ck_cross_entropy_backward(float *logits, size_t target, size_t V, float s
 /* Returns KL(p || q) >= 0 in nats, p = softmax(teacher / temperature), q = softmax(student / temperature); student
  * becomes scale * the gradient for it, scale * (q - p) / temperature; teacher is overwritten. V >= 1. */
 double ck_forward_kl_backward(float *student, float *teacher, size_t V, float temperature, float scale);
+/* Returns KL(p || q) >= 0 in nats, p = softmax(reference), q = softmax(logits), exactly 0 for equal rows, and the log
+ * sum exp of both. V >= 1. */
+double ck_divergence(double *reference_log_sum, double *log_sum, const float *reference, const float *logits,
+                     size_t V);
 
 /* ---- adamw.h, reductions.h --------------------------------------------------------------------------------------- */
 

@@ -172,6 +172,12 @@ private let lossCases = [
     let divergence = K.ck_forward_kl_backward(student.pointer, teacher.pointer, n, 2, 0.5)
     return all(student) + [divergence]
   },
+  VariantCase("divergence", absolute: 3e-6, relative: 2e-6) { K, n, inputs in
+    let reference = inputs.strip(n, scale: 3), logits = inputs.strip(n, scale: 3)
+    var sums = (0.0, 0.0)
+    let divergence = K.ck_divergence(&sums.0, &sums.1, reference.pointer, logits.pointer, n)
+    return all(reference, logits) + [divergence, sums.0, sums.1]
+  },
 ]
 
 private let decodingCases = [

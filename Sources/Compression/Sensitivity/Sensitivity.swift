@@ -1,0 +1,153 @@
+// The loss of a model with one layer changed, layer by layer and ratio by ratio. (Torch-Pruning's and NNI's sensitivity
+// analysis; Han et al. 2015, section 4, for the idea of a threshold a layer from it.)
+
+package import Tensors
+import Transformers
+package import Workspace
+
+/// What is done to one layer at a time.
+package protocol LayerChange {
+  /// Goes into the key of tables: the method and all that it is told but the ratio.
+  var words: [String] { get }
+
+  /// The weights of the model with layer `layer` pruned to `sparsity`; nil to leave the layer out.
+  /// - Throws: `Cancelled`, or what the method throws.
+  func weights(layer: Int, sparsity: Double, monitor: Monitor) throws -> (any WeightSource)?
+}
+
+/// Leaves layers out: what enters them leaves them.
+package struct LayerRemoval: LayerChange {
+  package let words = ["layer"]
+
+  package init() {}
+
+  package func weights(layer: Int, sparsity: Double, monitor: Monitor) -> (any WeightSource)? { nil }
+}
+
+/// Finds the points of `table` that are not known yet, and tells each as it is found.
+///
+/// Layers are walked upwards with the hidden states that enter them, of all windows, in memory: they are computed once,
+/// and changing layer l costs layers l and above. A loss is, to the bit, what `evaluatePerplexity` gives for the whole
+/// model with that layer changed.
+/// - Parameters:
+///   - layers, sparsities: the points asked for are all pairs; in ascending order, without repetition.
+///   - found: called after each new point is in the table.
+/// - Throws: `CompressionError`, `TransformerError`, what `change` and `found` throw; `Cancelled`. What was found by then
+///   is in the table.
+package func findSensitivity(
+  _ state: ModelState, windows: DatasetWindows, layers: [Int], sparsities: [Double], change: any LayerChange,
+  table: SensitivityTable, compute: Compute, monitor: Monitor, found: (SensitivityPoint) throws -> Void = { _ in }
+) throws {
+  let all = state.transformer.shape.layers
+  if let outside = layers.first(where: { !(0..<all).contains($0) }) {
+    throw CompressionError.layerNotFound(layer: outside, layers: all)
+  }
+  let missing = layers.map { layer in
+    (layer: layer, sparsities: sparsities.filter { table.loss(layer: layer, sparsity: $0) == nil })
+  }.filter { !$0.sparsities.isEmpty }
+  let pointCount = missing.reduce(0) { $0 + $1.sparsities.count }
+  guard pointCount > 0 || table.baseline == nil else { return }
+  let walk = try SensitivityWalk(state, windows: windows, holdsStates: pointCount > 0, compute: compute)
+  // In layers computed: the baseline, one more for the states, and for each point what is above its layer.
+  let total = Double(2 * all + missing.reduce(0) { $0 + $1.sparsities.count * (all - $1.layer) })
+  var done = 0.0
+  func part(_ layers: Int, _ message: String) -> Monitor {
+    let part = monitor.part(done / total...min(1, (done + Double(layers)) / total))
+    done += Double(layers)
+    part.report(0, message)
+    return part
+  }
+  if table.baseline == nil {
+    let dense = try evaluatePerplexity(
+      state, dataset: windows.dataset, window: windows.length, compute: compute, monitor: part(all, "the model as it is"))
+    table.remember(baseline: dense.nll)
+  }
+  guard pointCount > 0 else { return }
+  walk.begin()
+  for (layer, sparsities) in missing {
+    try walk.advance(to: layer, monitor: part(layer - walk.layer, "up to layer \(layer)"))
+    for sparsity in sparsities {
+      let monitor = part(all - layer, "layer \(layer) of \(all), sparsity \(sparsity)")
+      let weights = try change.weights(layer: layer, sparsity: sparsity, monitor: Monitor(cancellation: monitor.cancellation))
+      let point = SensitivityPoint(
+        layer: layer, sparsity: sparsity, loss: try walk.loss(changing: weights, monitor: monitor))
+      table.remember(point)
+      try found(point)
+    }
+  }
+}
+
+/// The hidden states that enter a layer, of all windows, and the way on from there.
+private final class SensitivityWalk {
+  private(set) var layer = 0
+  private let state: ModelState
+  private let windows: DatasetWindows
+  private let batches: [Range<Int>]
+  private let pass: ForwardPass
+  /// `[tokens of all windows, hiddenSize]`, entering `layer`.
+  private let entering: FloatBuffer
+  /// The same of one batch on its way up.
+  private let working: FloatBuffer
+
+  init(_ state: ModelState, windows: DatasetWindows, holdsStates: Bool, compute: Compute) throws {
+    let model = state.transformer
+    try windows.check(model)
+    self.state = state
+    self.windows = windows
+    batches = sequenceBatches(sequences: windows.count, length: windows.length, model: model)
+    let largest = Batch(sequences: batches.first?.count ?? 1, length: windows.length)
+    let held = holdsStates ? windows.count * windows.length : 0
+    try requireMemory(
+      4 * model.shape.hiddenSize * (held + largest.tokens) + largest.tokens * model.activationBytesPerToken,
+      for: "Holding the hidden states of \(windows.count) windows")
+    pass = model.makeForwardPass(batch: largest, compute: compute)
+    entering = FloatBuffer(count: held * model.shape.hiddenSize)
+    working = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
+  }
+
+  private func place(_ range: Range<Int>) -> UnsafeMutablePointer<Float> {
+    entering.pointer + range.lowerBound * windows.length * state.transformer.shape.hiddenSize
+  }
+
+  private func batch(_ range: Range<Int>) -> Batch { Batch(sequences: range.count, length: windows.length) }
+
+  /// Embeds all windows.
+  func begin() {
+    for range in batches {
+      pass.embed(windows.tokens(range), into: place(range), batch: batch(range), weights: state.revision)
+    }
+  }
+
+  /// Takes the states up to where they enter layer `target`.
+  func advance(to target: Int, monitor: Monitor) throws(Cancelled) {
+    while layer < target {
+      for range in batches {
+        try pass.layer(
+          layer, hidden: place(range), batch: batch(range), weights: state.revision, cancellation: monitor.cancellation)
+      }
+      layer += 1
+    }
+  }
+
+  /// The loss with this layer's weights from `changed`, or without the layer for nil.
+  func loss(changing changed: (any WeightSource)?, monitor: Monitor) throws -> Double {
+    let model = state.transformer, layers = model.shape.layers
+    var perWindow: [Double] = []
+    for range in batches {
+      let batch = batch(range)
+      working.pointer.update(from: place(range), count: batch.tokens * model.shape.hiddenSize)
+      for above in layer..<layers {
+        guard let weights = above == layer ? changed : state.revision else { continue }
+        try pass.layer(
+          above, hidden: working.pointer, batch: batch, weights: weights, cancellation: monitor.cancellation)
+        let done = Double(range.lowerBound) + Double(range.count * (above - layer + 1)) / Double(layers - layer)
+        monitor.report(done / Double(windows.count), "window \(range.upperBound) of \(windows.count)")
+      }
+      let losses = try pass.nextTokenLosses(
+        hidden: working.pointer, tokens: windows.tokens(range), batch: batch, weights: state.revision,
+        cancellation: monitor.cancellation)
+      perWindow += try windows.means(losses, windows: range)
+    }
+    return perWindow.mean
+  }
+}
