@@ -71,6 +71,7 @@ CK_KERNEL(void, adamw_step,
           (real *p, real *m, real *v, const real *g, const uint8_t *kept, size_t n, const struct ck_adamw *options),
           (p, m, v, g, kept, n, options))
 CK_KERNEL(double, sum_of_squares, (const real *x, size_t n), (x, n))
+CK_KERNEL(double, dot, (const real *x, const real *y, size_t n), (x, y, n))
 CK_KERNEL(void, moments_accumulate,
           (double *sum, double *sum_of_squares, double *sum_of_magnitudes, const real *x, size_t N, size_t stride,
            size_t first, size_t last),

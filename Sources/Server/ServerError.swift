@@ -8,6 +8,7 @@ enum ServerError: Error, Equatable {
   case datasetExists(name: String)
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
+  case sensitivityNotFound(name: String, sensitivities: [String])
   case jobNotFound(job: String)
   case tooManyRequests(limit: Int)
   case shuttingDown
@@ -22,6 +23,7 @@ enum ServerError: Error, Equatable {
     case .datasetExists: "datasetExists"
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
+    case .sensitivityNotFound: "sensitivityNotFound"
     case .jobNotFound: "jobNotFound"
     case .tooManyRequests: "tooManyRequests"
     case .shuttingDown: "shuttingDown"
@@ -47,6 +49,9 @@ enum ServerError: Error, Equatable {
       return "\(path) cannot be read as text: \(reason)."
     case .scoresNotFound(let name, let scores):
       return "There are no scores \"\(name)\". " + listed(scores, "None were computed yet; see importance/score.")
+    case .sensitivityNotFound(let name, let sensitivities):
+      return "There is no sensitivity \"\(name)\" of this model. "
+        + listed(sensitivities, "None was measured yet; see evaluate/sensitivity.")
     case .jobNotFound(let job):
       return "No unfinished request is the job \"\(job)\"; job/list lists them."
     case .tooManyRequests(let limit):

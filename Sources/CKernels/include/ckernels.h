@@ -209,6 +209,8 @@ void ck_adamw_step(float *p, float *m, float *v, const float *g, const uint8_t *
                    const struct ck_adamw *options);
 /* sum_i x[i]^2, in double. NaN and infinity carry. */
 double ck_sum_of_squares(const float *x, size_t n);
+/* sum_i x[i] * y[i], products and sum in double. */
+double ck_dot(const float *x, const float *y, size_t n);
 
 /* ---- dot_rows.h, weighted_rows.h: decoding ----------------------------------------------------------------------- */
 

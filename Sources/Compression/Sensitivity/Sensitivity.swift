@@ -6,37 +6,74 @@ import Transformers
 package import Workspace
 
 /// What is done to one layer at a time.
-package protocol LayerChange {
-  /// Goes into the key of tables: the method and all that it is told but the ratio.
-  var words: [String] { get }
+protocol LayerChange {
+  /// Called once before the first layer, with all that will be changed.
+  /// - Throws: `Cancelled`, or what the method throws.
+  func prepare(layers: [Int], monitor: Monitor) throws
 
   /// The weights of the model with layer `layer` pruned to `sparsity`; nil to leave the layer out.
   /// - Throws: `Cancelled`, or what the method throws.
   func weights(layer: Int, sparsity: Double, monitor: Monitor) throws -> (any WeightSource)?
 }
 
-/// Leaves layers out: what enters them leaves them.
-package struct LayerRemoval: LayerChange {
-  package let words = ["layer"]
-
-  package init() {}
-
-  package func weights(layer: Int, sparsity: Double, monitor: Monitor) -> (any WeightSource)? { nil }
+extension LayerChange {
+  func prepare(layers: [Int], monitor: Monitor) {}
 }
 
-/// Finds the points of `table` that are not known yet, and tells each as it is found.
-///
-/// Layers are walked upwards with the hidden states that enter them, of all windows, in memory: they are computed once,
-/// and changing layer l costs layers l and above. A loss is, to the bit, what `evaluatePerplexity` gives for the whole
-/// model with that layer changed.
-/// - Parameters:
-///   - layers, sparsities: the points asked for are all pairs; in ascending order, without repetition.
-///   - found: called after each new point is in the table.
-/// - Throws: `CompressionError`, `TransformerError`, what `change` and `found` throw; `Cancelled`. What was found by then
-///   is in the table.
-package func findSensitivity(
+/// Leaves layers out: what enters them leaves them.
+struct LayerRemoval: LayerChange {
+  func weights(layer: Int, sparsity: Double, monitor: Monitor) -> (any WeightSource)? { nil }
+}
+
+/// A question about a model's sensitivity.
+package struct SensitivityQuestion: Sendable {
+  package let state: ModelState
+  package let windows: DatasetWindows
+  /// How layers are pruned; nil leaves them out.
+  package let pruning: LayerPruningRequest?
+
+  package init(_ state: ModelState, windows: DatasetWindows, pruning: LayerPruningRequest?) {
+    self.state = state
+    self.windows = windows
+    self.pruning = pruning
+  }
+
+  package var key: SensitivityKey { SensitivityKey(state, windows: windows, change: pruning?.words ?? ["layer"]) }
+
+  /// Whether statistics are taken of the very text that losses are of.
+  package var calibratesOnEvaluation: Bool {
+    guard let pruning, pruning.need != .none else { return false }
+    return pruning.calibration?.digest == windows.dataset.digest
+  }
+
+  /// Finds the points of `table` that are not known yet, and tells each as it is found.
+  ///
+  /// Layers are walked upwards with the hidden states that enter them, of all windows, in memory: they are computed
+  /// once, and changing layer l costs layers l and above. A loss is, to the bit, what `evaluatePerplexity` gives for the
+  /// whole model with that layer changed.
+  /// - Parameters:
+  ///   - table: of this question's key.
+  ///   - layers, sparsities: the points asked for are all pairs; ascending, without repetition. Layers that are left
+  ///     out have the sparsity 1.
+  ///   - found: called after each new point is in the table.
+  /// - Throws: `CompressionError`, `TransformerError`, what the method and `found` throw; `Cancelled`. What was found by
+  ///   then is in the table.
+  package func find(
+    _ table: SensitivityTable, layers: [Int], sparsities: [Double], store: StatisticsStore, compute: Compute,
+    monitor: Monitor, diagnostics: Diagnostics, found: (SensitivityPoint) throws -> Void = { _ in }
+  ) throws {
+    let change: any LayerChange =
+      pruning.map { LayerPruning(state, $0, store: store, compute: compute, diagnostics: diagnostics) }
+      ?? LayerRemoval()
+    try findSensitivity(
+      state, windows: windows, layers: layers, sparsities: sparsities, change: change, table: table,
+      compute: compute, monitor: monitor, found: found)
+  }
+}
+
+private func findSensitivity(
   _ state: ModelState, windows: DatasetWindows, layers: [Int], sparsities: [Double], change: any LayerChange,
-  table: SensitivityTable, compute: Compute, monitor: Monitor, found: (SensitivityPoint) throws -> Void = { _ in }
+  table: SensitivityTable, compute: Compute, monitor: Monitor, found: (SensitivityPoint) throws -> Void
 ) throws {
   let all = state.transformer.shape.layers
   if let outside = layers.first(where: { !(0..<all).contains($0) }) {
@@ -48,8 +85,8 @@ package func findSensitivity(
   let pointCount = missing.reduce(0) { $0 + $1.sparsities.count }
   guard pointCount > 0 || table.baseline == nil else { return }
   let walk = try SensitivityWalk(state, windows: windows, holdsStates: pointCount > 0, compute: compute)
-  // In layers computed: the baseline, one more for the states, and for each point what is above its layer.
-  let total = Double(2 * all + missing.reduce(0) { $0 + $1.sparsities.count * (all - $1.layer) })
+  // In layers computed: the baseline, calibration, the states, and for each point what is above its layer.
+  let total = Double(3 * all + missing.reduce(0) { $0 + $1.sparsities.count * (all - $1.layer) })
   var done = 0.0
   func part(_ layers: Int, _ message: String) -> Monitor {
     let part = monitor.part(done / total...min(1, (done + Double(layers)) / total))
@@ -63,12 +100,14 @@ package func findSensitivity(
     table.remember(baseline: dense.nll)
   }
   guard pointCount > 0 else { return }
+  try change.prepare(layers: missing.map(\.layer), monitor: part(all, "calibrating"))
   walk.begin()
   for (layer, sparsities) in missing {
     try walk.advance(to: layer, monitor: part(layer - walk.layer, "up to layer \(layer)"))
     for sparsity in sparsities {
       let monitor = part(all - layer, "layer \(layer) of \(all), sparsity \(sparsity)")
-      let weights = try change.weights(layer: layer, sparsity: sparsity, monitor: Monitor(cancellation: monitor.cancellation))
+      let weights = try change.weights(
+        layer: layer, sparsity: sparsity, monitor: Monitor(cancellation: monitor.cancellation))
       let point = SensitivityPoint(
         layer: layer, sparsity: sparsity, loss: try walk.loss(changing: weights, monitor: monitor))
       table.remember(point)

@@ -185,7 +185,7 @@ private func load(_ params: MaskLoad.Params, _ context: ServerContext) throws ->
 
 extension Compression.MaskEdit {
   /// Nil for a verb that the wire has not let through.
-  fileprivate init?(_ edit: WireTypes.MaskEdit.Edit) {
+  init?(_ edit: WireTypes.MaskEdit.Edit) {
     guard let verb = Verb(rawValue: edit.op) else { return nil }
     switch edit.place {
     case .tensor(let name): self.init(verb, .tensor(name))

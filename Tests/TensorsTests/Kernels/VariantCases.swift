@@ -83,6 +83,9 @@ private let elementwiseCases = [
   VariantCase("sum_of_squares", relative: 1e-14) { K, n, inputs in
     [K.ck_sum_of_squares(inputs.strip(n).pointer, n)]
   },
+  VariantCase("dot", absolute: 1e-13, relative: 1e-14) { K, n, inputs in
+    [K.ck_dot(inputs.strip(n).pointer, inputs.strip(n).pointer, n)]
+  },
   VariantCase("moments_accumulate", relative: 1e-14) { K, n, inputs in
     let x = inputs.strip(5 * n), sums = inputs.doubles(n), squares = inputs.doubles(n), magnitudes = inputs.doubles(n)
     K.ck_moments_accumulate(sums.pointer, squares.pointer, magnitudes.pointer, x.pointer, 5, n, n / 3, n)
