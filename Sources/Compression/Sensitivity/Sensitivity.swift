@@ -105,6 +105,7 @@ private func findSensitivity(
   for (layer, sparsities) in missing {
     try walk.advance(to: layer, monitor: part(layer - walk.layer, "up to layer \(layer)"))
     for sparsity in sparsities {
+      try monitor.checkCancelled()
       let monitor = part(all - layer, "layer \(layer) of \(all), sparsity \(sparsity)")
       let weights = try change.weights(
         layer: layer, sparsity: sparsity, monitor: Monitor(cancellation: monitor.cancellation))
