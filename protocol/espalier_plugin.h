@@ -350,7 +350,8 @@ typedef struct espalier_selector {
   // none. NULL: always all of `statistics`. Must be pure.
   uint32_t (*statistics_for)(const double *parameters, int32_t has_dataset);
   uint32_t term_count;             // at most 8
-  uint32_t reserved;               // 0
+  uint32_t rounds;                 // with a compensator: how often prune/run scores and compensates on its way to the
+                                   // sparsity, at most 64; 0 means once
   const char *const *terms;        // [plugin-owned] names of scores that clients may add, camelCase; NULL if none
   const char *compensator;         // [plugin-owned] id of the plugin that the method was published with for new
                                    // weights, used by prune/run unless the client says otherwise; NULL: none
@@ -416,7 +417,8 @@ typedef struct espalier_compensator {
   //   matrix   [host-owned] the weights before the mask
   //   kept     [host-owned] rows x columns: 1 for kept weights, 0 for pruned ones
   //   budget   [host-owned] what made the mask, where a method moves within its groups; NULL if the mask was given
-  //   weights  [host-owned] rows x columns: on entry a copy of the matrix's; new values of kept weights go here
+  //   weights  [host-owned] rows x columns: new values of kept weights go here. On entry the matrix's, or what the
+  //            method itself gave in an earlier round, where fewer were pruned: a place to start from
   //   bias     [host-owned] rows: what is to be added to the map's bias, 0 on entry; NULL unless `changes_bias`
   int32_t (*compensate)(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                         const espalier_budget *budget, const double *parameters, float *weights, float *bias,

@@ -96,6 +96,8 @@ CK_FLOAT_KERNEL(void, dot_rows_f16,
 /* mask.h, select.h, select_groups.h */
 CK_FLOAT_KERNEL(void, mask_apply, (float *weights, const uint8_t *kept, size_t n), (weights, kept, n))
 CK_FLOAT_KERNEL(size_t, mask_count, (const uint8_t *kept, size_t n), (kept, n))
+CK_FLOAT_KERNEL(void, mask_unpack, (uint8_t *bytes, const uint8_t *kept, size_t n), (bytes, kept, n))
+CK_FLOAT_KERNEL(void, mask_pack, (uint8_t *kept, const uint8_t *bytes, size_t n), (kept, bytes, n))
 CK_FLOAT_KERNEL(int, range, (float *minimum, float *maximum, double *sum, const float *values, size_t n),
                 (minimum, maximum, sum, values, n))
 CK_FLOAT_KERNEL(void, select_row, (uint8_t *kept, const float *scores, size_t n, size_t prune, uint32_t *keys),

@@ -9,6 +9,12 @@ package enum CompressionError: Error, Equatable {
   case patternInvalid(given: String)
   case patternDoesNotDivide(pattern: String, tensor: String, columns: Int)
   case groupNotSequential(group: String)
+  case groupNotSolved(plugin: String)
+  case allocationWithGlobalGroup
+  case solverIsWhole(plugin: String)
+  case allocationImpossible(reason: String)
+  case blockFitNeedsSequence(plugin: String)
+  case termsInvalid(plugin: String, reason: String)
   case datasetRequired(plugin: String)
   case scoresOfAnotherModel(scores: String, model: String)
   case scoresNotComparable(reason: String)
@@ -34,6 +40,11 @@ package enum CompressionError: Error, Equatable {
     case .patternInvalid: "patternInvalid"
     case .patternDoesNotDivide: "patternDoesNotDivide"
     case .groupNotSequential: "groupNotSequential"
+    case .groupNotSolved: "groupNotSolved"
+    case .solverIsWhole: "solverIsWhole"
+    case .allocationWithGlobalGroup, .allocationImpossible: "allocationInvalid"
+    case .blockFitNeedsSequence: "sequentialRequired"
+    case .termsInvalid: "termsInvalid"
     case .datasetRequired: "datasetRequired"
     case .scoresOfAnotherModel: "scoresOfAnotherModel"
     case .scoresNotComparable: "scoresNotComparable"
@@ -74,6 +85,21 @@ package enum CompressionError: Error, Equatable {
     case .groupNotSequential(let group):
       "The group \"\(group)\" compares weights across layers, which a layer-by-layer run cannot. "
         + "Use matrix, row or column, or set `sequential` to false."
+    case .groupNotSolved(let plugin):
+      "The solver \"\(plugin)\" works on one input's tensors at a time and cannot compare weights across all of them. "
+        + "Use the group matrix, row or column."
+    case .solverIsWhole(let plugin):
+      "The solver \"\(plugin)\" chooses masks and weights together: leave out `refinement` and `compensation`, but for a "
+        + "plugin that fits whole blocks."
+    case .allocationWithGlobalGroup:
+      "The group global already shares the sparsity out among the tensors. Leave out `allocation`, or use the group "
+        + "matrix, row or column."
+    case .allocationImpossible(let reason):
+      "The sparsity cannot be shared out: \(reason)."
+    case .blockFitNeedsSequence(let plugin):
+      "The plugin \"\(plugin)\" fits blocks one after the other. Set `sequential` to true."
+    case .termsInvalid(let plugin, let reason):
+      "The plugin \"\(plugin)\" cannot take these `terms`: \(reason)."
     case .datasetRequired(let plugin):
       "A `dataset` is needed (see dataset/load): the plugin \"\(plugin)\" scores by statistics of the inputs, or the run "
         + "goes layer by layer."

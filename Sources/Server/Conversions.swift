@@ -29,31 +29,6 @@ extension ServerContext {
     guard let set = scores.value(name) else { throw .scoresNotFound(name: name, scores: scores.names) }
     return set
   }
-
-  /// The plugin of a request with its parameters checked against what it describes, defaults filled in.
-  /// - Throws: `PluginError.notFound`; `JSONFieldError` for parameters that are unknown or out of range.
-  func criterion(_ param: CriterionParam) throws -> Criterion {
-    let selector = try plugins.selector(id: param.plugin)
-    var fields = JSONFields(members: param.parameters, at: "params.parameters")
-    var values: OrderedDictionary<String, ParameterValue> = [:]
-    for parameter in selector.description.method.parameters {
-      switch parameter.kind {
-      case .number(let fallback, let minimum, let maximum):
-        values[parameter.name] = .number(
-          try fields.double(parameter.name, in: minimum...maximum, default: fallback))
-      case .integer(let fallback, let minimum, let maximum):
-        values[parameter.name] = .integer(
-          Int64(try fields.int(parameter.name, in: Int(minimum)...Int(maximum), default: Int(fallback))))
-      case .boolean(let fallback):
-        values[parameter.name] = .boolean(try fields.bool(parameter.name, default: fallback))
-      case .choice(let fallback, let words):
-        let word = try fields.optionalString(parameter.name, oneOf: words) ?? words[fallback]
-        values[parameter.name] = .choice(index: words.firstIndex(of: word) ?? fallback, word: word)
-      }
-    }
-    try fields.finish()
-    return Criterion(selector: selector, parameters: values)
-  }
 }
 
 extension SparsityTarget {

@@ -9,6 +9,7 @@ enum ServerError: Error, Equatable {
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
   case sensitivityNotFound(name: String, sensitivities: [String])
+  case methodTwice(kind: String)
   case jobNotFound(job: String)
   case tooManyRequests(limit: Int)
   case shuttingDown
@@ -24,6 +25,7 @@ enum ServerError: Error, Equatable {
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
     case .sensitivityNotFound: "sensitivityNotFound"
+    case .methodTwice: "methodTwice"
     case .jobNotFound: "jobNotFound"
     case .tooManyRequests: "tooManyRequests"
     case .shuttingDown: "shuttingDown"
@@ -52,6 +54,8 @@ enum ServerError: Error, Equatable {
     case .sensitivityNotFound(let name, let sensitivities):
       return "There is no sensitivity \"\(name)\" of this model. "
         + listed(sensitivities, "None was measured yet; see evaluate/sensitivity.")
+    case .methodTwice(let kind):
+      return "`compensation` names two plugins of the kind \(kind); one of each kind can be used."
     case .jobNotFound(let job):
       return "No unfinished request is the job \"\(job)\"; job/list lists them."
     case .tooManyRequests(let limit):

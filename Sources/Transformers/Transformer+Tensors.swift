@@ -62,6 +62,17 @@ extension Transformer {
     ]
   }
 
+  /// The bias of each linear map of the blocks that has one, by the map's weight.
+  package var biasNames: [String: String] {
+    var names: [String: String] = [:]
+    for block in blocks {
+      let feedForward = block.feedForward
+      let maps = block.attention.inputs + [block.attention.output, feedForward.up, feedForward.down]
+      for map in maps + (feedForward.gate.map { [$0] } ?? []) { names[map.weight] = map.bias }
+    }
+    return names
+  }
+
   /// Query heads and feed-forward neurons of a layer.
   package func unitCounts(layer: Int) -> (heads: Int, neurons: Int) {
     (blocks[layer].attention.form.shape.heads, blocks[layer].feedForward.neurons)

@@ -9,11 +9,19 @@ package enum ImportanceScore: Method {
     package let model: String
     package let revision: String?
     package let criterion: CriterionParam
+    package let terms: [(name: String, scores: String)]
+    package let training: TrainingParam?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
       revision = try fields.optionalString("revision")
       criterion = try CriterionParam(&fields)
+      terms = try fields.optionalTerms("terms")
+      if var members = try fields.optionalFields("training") {
+        training = try TrainingParam(&members)
+      } else {
+        training = nil
+      }
       _ = try fields.string("unit", oneOf: ["weight"], default: "weight")
     }
   }
@@ -36,12 +44,14 @@ package enum ImportanceScore: Method {
   }
 
   package static func result(
-    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], seconds: Double
+    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], diagnostics: JSON,
+    seconds: Double
   ) -> JSON {
     var result = scores.json
     result["statisticsReused"] = JSON(neededLayers > 0 && reusedLayers == neededLayers)
     result["reusedLayers"] = JSON(reusedLayers)
     result["neededLayers"] = JSON(neededLayers)
+    result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     result["tensors"] = .array(tensors.map(\.json))
     return result

@@ -48,6 +48,10 @@ void ck_q6_k_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_mask_apply(float *weights, const uint8_t *kept, size_t n);
 /* Ones among the first `n` bits. */
 size_t ck_mask_count(const uint8_t *kept, size_t n);
+/* bytes[n] = bit n of `kept`, 0 or 1. */
+void ck_mask_unpack(uint8_t *bytes, const uint8_t *kept, size_t n);
+/* Bit n of `kept` = bytes[n] is not 0; writes whole bytes, bits beyond n are 0. */
+void ck_mask_pack(uint8_t *kept, const uint8_t *bytes, size_t n);
 
 /* ---- select.h: which scores of a set are the smallest ----------------------------------------------------------- */
 
