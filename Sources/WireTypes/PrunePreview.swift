@@ -6,8 +6,38 @@ package enum PrunePreview: Method {
   package static let name = "prune/preview"
 
   package enum Change: Sendable {
-    case pruning(CriterionParam, refinement: MethodParam?, compensation: [MethodParam]?, group: String?, [SparsityParam])
+    case pruning(Pruning)
     case edits([MaskEdit.Edit])
+  }
+
+  package struct Pruning: PruningParams {
+    package let model: String
+    package let criterion: CriterionParam
+    package let terms: [(name: String, scores: String)]
+    package let refinement: MethodParam?
+    package let compensation: [MethodParam]?
+    package let rounds: Int?
+    package let group: String?
+    /// How much to prune, one preview each.
+    package let targets: [SparsityParam]
+
+    init(model: String, _ fields: inout JSONFields) throws(JSONFieldError) {
+      self.model = model
+      criterion = try CriterionParam(&fields)
+      terms = try fields.optionalTerms("terms")
+      refinement = try fields.optionalMethod("refinement")
+      compensation = try fields.optionalMethods("compensation")
+      rounds = try fields.optionalInt("rounds", in: 1...64)
+      group = try fields.optionalString("group", oneOf: groupNames)
+      let ratios = try fields.optionalDoubles("sparsities", in: 0...1) ?? []
+      let patterns = try fields.optionalStrings("patterns") ?? []
+      guard (1...mostTargets).contains(ratios.count + patterns.count) else {
+        throw fields.error(
+          ratios.isEmpty && patterns.isEmpty ? .missingField : .outOfRange, "sparsities",
+          expected: "1 to \(mostTargets) `sparsities` and `patterns` together")
+      }
+      targets = ratios.map { .sparsity($0) } + patterns.map { .pattern($0) }
+    }
   }
 
   package struct Params: MethodParams {
@@ -27,20 +57,7 @@ package enum PrunePreview: Method {
       guard fields.has("plugin") else {
         throw fields.error(.missingField, "plugin", expected: "`plugin`, or `edits` as in mask/edit")
       }
-      let criterion = try CriterionParam(&fields)
-      let refinement = try fields.optionalMethod("refinement")
-      let compensation = try fields.optionalMethods("compensation")
-      let group = try fields.optionalString("group", oneOf: groupNames)
-      let ratios = try fields.optionalDoubles("sparsities", in: 0...1) ?? []
-      let patterns = try fields.optionalStrings("patterns") ?? []
-      guard (1...mostTargets).contains(ratios.count + patterns.count) else {
-        throw fields.error(
-          ratios.isEmpty && patterns.isEmpty ? .missingField : .outOfRange, ratios.isEmpty ? "patterns" : "sparsities",
-          expected: "1 to \(mostTargets) `sparsities` and `patterns` together")
-      }
-      change = .pruning(
-        criterion, refinement: refinement, compensation: compensation, group: group,
-        ratios.map { .sparsity($0) } + patterns.map { .pattern($0) })
+      change = .pruning(try Pruning(model: model, &fields))
     }
   }
 

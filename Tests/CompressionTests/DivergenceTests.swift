@@ -10,10 +10,13 @@ import Transformers
 import Workspace
 
 @Suite struct DivergenceTests {
-  private static let golden = Result { try Golden("\(Repository.goldens(of: "CompressionTests"))/divergence.golden.safetensors") }
+  private static let golden = Result {
+    try Golden("\(Repository.goldens(of: "CompressionTests"))/divergence.golden.safetensors")
+  }
 
   private static func evaluate(
-    _ state: ModelState, from reference: ModelState, _ dataset: Dataset, window: Int? = nil, monitor: Monitor = Monitor()
+    _ state: ModelState, from reference: ModelState, _ dataset: Dataset, window: Int? = nil,
+    monitor: Monitor = Monitor()
   ) throws -> Divergence {
     try evaluateDivergence(
       state, from: reference, dataset: dataset, window: window, compute: Engine.compute, monitor: monitor)
@@ -62,7 +65,8 @@ import Workspace
   /// Exactly 0, whatever the sizes of batches and windows; and the perplexities are those of evaluate/perplexity.
   @Test(arguments: ["grouped-f32", "tied-bf16", "blocks-q4-gguf"], [nil, 7])
   func aModelIsItself(name: String, window: Int?) throws {
-    let state = try TestModel(tiny: name).state, dataset = try TestModel.randomDataset(seed: 3, sequences: 120, length: 19)
+    let state = try TestModel(tiny: name).state
+    let dataset = try TestModel.randomDataset(seed: 3, sequences: 120, length: 19)
     let result = try Self.evaluate(state, from: TestModel(tiny: name).state, dataset, window: window)
     #expect(result.meanKL == 0 && result.standardError == 0 && result.sortedTokens.allSatisfy { $0 == 0 })
     #expect(result.sameTopToken == 1 && result.model == result.reference)
@@ -75,11 +79,11 @@ import Workspace
 
   /// Not symmetric, and larger for more pruning.
   @Test func prunedMore() throws {
-    let model = try TestModel(tiny: "grouped-f32"), dense = model.state, dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
-    let tensors = model.state.prunableTensors
+    let model = try TestModel(tiny: "grouped-f32"), dense = model.state
+    let dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
     let scores = try score(
-      dense, model: "", tensors: tensors, criterion: Criterion(Magnitude()), dataset: nil, cache: Engine.cache(),
-      compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
+      dense, model: "", tensors: dense.prunableTensors, request: ScoringRequest(Criterion(Magnitude())),
+      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
     ).scores.tensors.mapValues(\.matrix)
     var last = 0.0
     for ratio in [0.05, 0.3, 0.7] {

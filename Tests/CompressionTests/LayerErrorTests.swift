@@ -26,7 +26,8 @@ func plainStatistics(_ inputs: [Float], n: Int) -> (gram: Gram, moments: Moments
   func agreesWithNumpy(name: String) throws {
     let golden = try Golden("\(Repository.goldens(of: "CompressionTests"))/output_error.golden.safetensors")
     func floats(_ key: String) throws -> [Float] { try golden.numbers("\(name).\(key)").values.map { Float($0) } }
-    let weights = try floats("weights"), new = try floats("new"), bias = try floats("bias"), compute = try Engine.compute
+    let weights = try floats("weights"), new = try floats("new"), bias = try floats("bias")
+    let compute = try Engine.compute
     let n = weights.count / bias.count, expected = try golden.numbers("\(name).error").values
     let (gram, moments) = plainStatistics(try floats("inputs"), n: n)
     let error = try weights.withUnsafeBufferPointer { weights in

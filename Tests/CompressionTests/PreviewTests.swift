@@ -127,7 +127,8 @@ private struct Halving: Compensator {
     let again = try Self.preview(pruned, [.edits([first])], dataset).changes[0]
     #expect(again.error.relative == 0 && again.tensors.map(\.name) == [name])
     let restored = try Self.preview(pruned, [.edits([MaskEdit(.restore, .tensor(name))])], dataset).changes[0]
-    let tensor = try pruned.prunableTensor(name), stored = Matrix(MaskedTensor(weights: pruned.revision.tensor(name).weights))
+    let tensor = try pruned.prunableTensor(name)
+    let stored = Matrix(MaskedTensor(weights: pruned.revision.tensor(name).weights))
     let expected = try Self.naiveError(model, dataset, tensor: tensor, new: { stored[$0, $1] }, bias: { _ in 0 })
     #expect(abs(restored.error.relative / expected.relative - 1) < 1e-4 && restored.sparsity == 0)
   }

@@ -56,10 +56,22 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"model": "b", "dataset": "short", "edits": [{"op": "prune", "layer": 0, "heads": [0]}]}"#, Refusal(-32803, "modelNotFound")),
-    (#"{"model": "a", "dataset": "short", "edits": [{"op": "prune", "layer": 9, "heads": [0]}]}"#, Refusal(-32803, "editInvalid")),
-    (#"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [0.5], "modules": ["x"]}"#, Refusal(-32803, "modulesMatchNothing")),
-    (#"{"model": "a", "dataset": "short", "plugin": "wanda", "patterns": ["2:5"]}"#, Refusal(-32803, "patternDoesNotDivide")),
+    (
+      #"{"model": "b", "dataset": "short", "edits": [{"op": "prune", "layer": 0, "heads": [0]}]}"#,
+      Refusal(-32803, "modelNotFound")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "edits": [{"op": "prune", "layer": 9, "heads": [0]}]}"#,
+      Refusal(-32803, "editInvalid")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [0.5], "modules": ["x"]}"#,
+      Refusal(-32803, "modulesMatchNothing")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "patterns": ["2:5"]}"#,
+      Refusal(-32803, "patternDoesNotDivide")
+    ),
     (#"{"model": "a", "dataset": "short", "plugin": "wanda", "patterns": ["5:2"]}"#, Refusal(-32602, "patternInvalid")),
     (#"{"model": "a", "dataset": "short", "plugin": "none", "sparsities": [0.5]}"#, Refusal(-32803, "pluginNotFound")),
     (#"{"model": "a", "dataset": "short", "plugin": "wanda"}"#, Refusal(-32602, "missingField")),
@@ -67,8 +79,14 @@ import Testing
     (#"{"model": "a", "plugin": "wanda", "sparsities": [0.5]}"#, Refusal(-32602, "missingField")),
     (#"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [2]}"#, Refusal(-32602, "outOfRange")),
     (#"{"model": "a", "dataset": "short", "edits": []}"#, Refusal(-32602, "outOfRange")),
-    (#"{"model": "a", "dataset": "short", "edits": [{"op": "prune", "tensor": "t"}], "plugin": "wanda"}"#, Refusal(-32602, "unknownField")),
-    (#"{"model": "a", "dataset": "short", "plugin": "wanda", "parameters": {"x": 1}, "sparsities": [0.5]}"#, Refusal(-32602, "unknownField")),
+    (
+      #"{"model": "a", "dataset": "short", "edits": [{"op": "prune", "tensor": "t"}], "plugin": "wanda"}"#,
+      Refusal(-32602, "unknownField")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "parameters": {"x": 1}, "sparsities": [0.5]}"#,
+      Refusal(-32602, "unknownField")
+    ),
   ])
   func refused(params: String, refusal: Refusal) throws {
     let (_, client) = try evaluationSession()

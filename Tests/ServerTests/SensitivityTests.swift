@@ -57,7 +57,8 @@ func with(_ params: JSON, _ more: JSON) -> JSON {
     }
     #expect(result["complete"] == true && result["reusedPoints"] == 0 && result["diagnostics"] == [])
     // A later request of the same question knows the points, by its words or by the handle.
-    for params in [with(Self.request, ["layers": [3, 4]]), ["model": "a", "sensitivity": "v1", "sparsities": [0.5, 0.9]]] {
+    let byHandle: JSON = ["model": "a", "sensitivity": "v1", "sparsities": [0.5, 0.9]]
+    for params in [with(Self.request, ["layers": [3, 4]]), byHandle] {
       let again = try client.call("evaluate/sensitivity", params, within: 60)
       #expect(again["sensitivity"] == "v1")
       #expect(Array((again["points"]?.array ?? []).filter { $0["layer"] == 3 }) == Array(points.prefix(2)))

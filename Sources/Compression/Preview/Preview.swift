@@ -173,8 +173,8 @@ private struct ErrorMeasure {
       diagnostics.add(
         Diagnostic(
           .warning, kind: "collapsed", tensor: tensor.name,
-          "\(tensor.name) would lose its output: the relative squared error is \(error.relative). Prune it less, or take "
-            + "a method that gives new weights."))
+          "\(tensor.name) would lose its output: the relative squared error is \(error.relative). Prune it less, or "
+            + "take a method that gives new weights."))
     }
     return error
   }

@@ -88,7 +88,7 @@ private func findSensitivity(
   // In layers computed: the baseline, calibration, the states, and for each point what is above its layer.
   let total = Double(3 * all + missing.reduce(0) { $0 + $1.sparsities.count * (all - $1.layer) })
   var done = 0.0
-  func part(_ layers: Int, _ message: String) -> Monitor {
+  func next(_ layers: Int, _ message: String) -> Monitor {
     let part = monitor.part(done / total...min(1, (done + Double(layers)) / total))
     done += Double(layers)
     part.report(0, message)
@@ -96,21 +96,22 @@ private func findSensitivity(
   }
   if table.baseline == nil {
     let dense = try evaluatePerplexity(
-      state, dataset: windows.dataset, window: windows.length, compute: compute, monitor: part(all, "the model as it is"))
+      state, dataset: windows.dataset, window: windows.length, compute: compute,
+      monitor: next(all, "the model as it is"))
     table.remember(baseline: dense.nll)
   }
   guard pointCount > 0 else { return }
-  try change.prepare(layers: missing.map(\.layer), monitor: part(all, "calibrating"))
+  try change.prepare(layers: missing.map(\.layer), monitor: next(all, "calibrating"))
   walk.begin()
   for (layer, sparsities) in missing {
-    try walk.advance(to: layer, monitor: part(layer - walk.layer, "up to layer \(layer)"))
+    try walk.advance(to: layer, monitor: next(layer - walk.layer, "up to layer \(layer)"))
     for sparsity in sparsities {
       try monitor.checkCancelled()
-      let monitor = part(all - layer, "layer \(layer) of \(all), sparsity \(sparsity)")
+      let part = next(all - layer, "layer \(layer) of \(all), sparsity \(sparsity)")
       let weights = try change.weights(
         layer: layer, sparsity: sparsity, monitor: Monitor(cancellation: monitor.cancellation))
       let point = SensitivityPoint(
-        layer: layer, sparsity: sparsity, loss: try walk.loss(changing: weights, monitor: monitor))
+        layer: layer, sparsity: sparsity, loss: try walk.loss(changing: weights, monitor: part))
       table.remember(point)
       try found(point)
     }

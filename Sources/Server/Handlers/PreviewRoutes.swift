@@ -11,8 +11,12 @@ let previewRoutes = [
   Route(
     PrunePreview.self, model: \.model,
     access: { params in
-      guard case .pruning = params.change else { return .reading(.model(params.model), .dataset(params.dataset)) }
-      return .reading(.model(params.model), .dataset(params.dataset), .plugins)
+      var access = Access.reading(.model(params.model), .dataset(params.dataset))
+      if case .pruning(let pruning) = params.change {
+        access.reads.insert(.plugins)
+        for term in pruning.terms { access.reads.insert(.scores(term.scores)) }
+      }
+      return access
     }, prepare: preview)
 ]
 
@@ -43,22 +47,9 @@ extension ServerContext {
   ) throws -> [(name: String, change: PreviewedChange)] {
     switch params.change {
     case .edits(let edits): return [("edits", .edits(edits.compactMap(Compression.MaskEdit.init)))]
-    case .pruning(let criterion, let refinement, let compensation, let group, let targets):
-      let method = try pruningMethod(criterion)
-      let tensors = try state.prunableTensors(matching: criterion.modules)
-      return try targets.map { target in
-        var plan = PruningPlan(
-          method: method, target: try SparsityTarget(target), group: group.flatMap(MaskGroup.init) ?? method.defaultGroup,
-          tensors: tensors)
-        plan.refiner = try refinement.map(refiner)
-        var own: [MethodParam] = []
-        if case .selector(let selector) = method {
-          own = selector.description.compensator.map { [MethodParam(plugin: $0)] } ?? []
-        }
-        try compensate(&plan, with: compensation ?? own)
-        if case .solver(let solver) = method, plan.refiner != nil || plan.compensator != nil {
-          throw CompressionError.solverIsWhole(plugin: solver.id)
-        }
+    case .pruning(let pruning):
+      return try pruning.targets.map { target in
+        let plan = try plan(pruning, target: try SparsityTarget(target), state)
         if let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
         return (plan.target.description, .pruning(plan))
       }
