@@ -1,8 +1,9 @@
 // What is known of a model's loss against (layer, sparsity), kept so that nothing is computed twice.
 
+import OrderedCollections
 import Synchronization
 import Tensors
-package import Workspace
+import Workspace
 
 /// Everything that the points of a table depend on.
 package struct SensitivityKey: Hashable, Sendable {
