@@ -223,7 +223,7 @@ extern ESPALIER_EXPORT const espalier_plugin_descriptor espalier_plugin;
 // One parameter. Values of all types travel as doubles: one plain array instead of tagged unions.
 typedef struct espalier_parameter {
   uint32_t struct_size;
-  int32_t type;         // ESPALIER_NUMBER, ESPALIER_INTEGER or ESPALIER_BOOLEAN
+  int32_t type;         // ESPALIER_NUMBER, _INTEGER, _BOOLEAN or _CHOICE
   const char *name;     // [plugin-owned] camelCase, at most 64 bytes, unique within the plugin: "normExponent"
   const char *summary;  // [plugin-owned] one line, at most 1024 bytes
   double default_value;
@@ -395,7 +395,8 @@ typedef struct espalier_solver {
   // moments and Gram matrices are the same objects, so what is derived from them is needed once.
   //   problems  [host-owned] `count` of them, at least 1; `kept` and `weights` of each are the outputs
   // The host sets pruned weights to 0 and refuses weights that are not finite, a group of a pattern that loses fewer or
-  // more than N, and a budget that is missed by more than one weight in a thousand.
+  // more than N, and a budget that is missed, counted over the whole matrix, by more than one weight in a thousand or,
+  // where that is more, one for each group: a row, a column, or 128 columns of a matrix that is one group.
   int32_t (*solve)(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
                    const double *parameters, espalier_message *message);
 } espalier_solver;

@@ -6,6 +6,7 @@
 /* elementwise.h */
 CK_KERNEL(void, add, (real *x, const real *y, size_t n), (x, y, n))
 CK_KERNEL(void, axpy, (real *y, real a, const real *x, size_t n), (y, a, x, n))
+CK_KERNEL(void, product_accumulate, (real *sum, const real *x, const real *y, size_t n), (sum, x, y, n))
 CK_KERNEL(void, scale, (real *x, real a, size_t n), (x, a, n))
 CK_KERNEL(void, bias_forward, (real *x, const real *bias, size_t N, size_t C, size_t stride), (x, bias, N, C, stride))
 CK_KERNEL(void, bias_backward, (double *dbias, const real *dout, size_t N, size_t C, size_t stride),

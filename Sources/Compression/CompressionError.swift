@@ -27,6 +27,8 @@ package enum CompressionError: Error, Equatable {
   case editInvalid(index: Int, reason: String)
   case layerNotFound(layer: Int, layers: Int)
   case maskFileMismatch(path: String, reason: String)
+  case statisticsForgotten(tensor: String, limits: String)
+  case statisticsTooLarge(needed: Int, limits: String)
   case memoryInsufficient(purpose: String, needed: Int, available: Int)
 
   /// A stable word for clients.
@@ -57,6 +59,8 @@ package enum CompressionError: Error, Equatable {
     case .editInvalid: "editInvalid"
     case .layerNotFound: "layerNotFound"
     case .maskFileMismatch: "maskFileMismatch"
+    case .statisticsForgotten: "statisticsForgotten"
+    case .statisticsTooLarge: "statisticsTooLarge"
     case .memoryInsufficient: "memoryInsufficient"
     }
   }
@@ -128,6 +132,13 @@ package enum CompressionError: Error, Equatable {
       "There is no layer \(layer): the model has \(layers), 0...\(layers - 1)."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
+    case .statisticsForgotten(let tensor, let limits):
+      "The statistics of the inputs of \"\(tensor)\" were computed and are lost: \(limits). Ask again to have them computed "
+        + "anew; if that does not help, free disk space, set ESPALIER_CACHE_DIR to a folder with more, or ask for fewer "
+        + "tensors at a time with `modules`."
+    case .statisticsTooLarge(let needed, let limits):
+      "The statistics of all these inputs would take \(needed >> 20) MiB together, and \(limits). Go layer by layer "
+        + "(`sequential`), or ask for fewer tensors at a time with `modules`."
     case .memoryInsufficient(let purpose, let needed, let available):
       "\(purpose) would take \(needed >> 20) MiB, and \(available >> 20) MiB are available. Free memory (see "
         + "importance/discard and model/unload), or ask for less at a time with `modules` or fewer sequences."

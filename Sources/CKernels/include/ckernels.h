@@ -121,6 +121,8 @@ int ck_has_bf16(void);
 void ck_add(float *x, const float *y, size_t n);
 /* y[i] += a * x[i] */
 void ck_axpy(float *y, float a, const float *x, size_t n);
+/* sum[i] += x[i] * y[i]; x may be y. */
+void ck_product_accumulate(float *sum, const float *x, const float *y, size_t n);
 /* x[i] *= a */
 void ck_scale(float *x, float a, size_t n);
 /* x[n,c] += bias[c]; rows `stride` apart. */

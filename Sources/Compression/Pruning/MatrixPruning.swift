@@ -26,7 +26,7 @@ package struct MatrixPruning {
   ///   - weights: where the tensors are.
   ///   - statistics: of a tensor; those of the shared input are the same object for all.
   /// - Throws: `CompressionError`, `Cancelled`, or what the methods throw.
-  package func prune(
+  func prune(
     _ tensors: [PrunableTensor], of weights: any WeightSource,
     statistics: (PrunableTensor) throws -> MatrixStatistics
   ) throws -> OrderedDictionary<String, PrunedTensor> {
@@ -108,7 +108,7 @@ package struct MatrixPruning {
     }
     guard let compensator = plan.compensator else { return PrunedTensor(mask: mask) }
     let weights = FloatBuffer(count: tensor.elementCount)
-    weights.values.update(fromContentsOf: last?.readOnly ?? input.weights)
+    _ = weights.values.update(fromContentsOf: last?.readOnly ?? input.weights)
     var bias = [Float](repeating: 0, count: compensator.method.description.changesBias ? tensor.rows : 0)
     try bias.withUnsafeMutableBufferPointer { bias in
       try compensator.method.compensate(

@@ -1,7 +1,8 @@
 // Weights under edits that are not a revision yet: what a layer-by-layer run computes with, and what it commits.
 
 package import OrderedCollections
-package import Tensors
+import Tensors
+import Transformers
 package import Workspace
 
 /// A source of weights with some tensors pruned anew.

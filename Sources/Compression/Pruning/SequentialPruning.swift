@@ -158,7 +158,8 @@ private final class SequentialRun {
   private func regionalGradients(layer: Int, tensors: [String]) throws -> [String: GradientSums] {
     guard need.contains(.regionalGradients), !tensors.isEmpty else { return [:] }
     return try Compression.regionalGradients(
-      state, layer: layer, tensors: tensors, entering: hidden, dataset: dataset, compute: compute,
+      ofLayer: layer, of: model, entering: hidden.pointer, sequences: dataset.sequences,
+      length: dataset.sequenceLength, weights: state.revision, tensors: tensors, compute: compute,
       cancellation: monitor.cancellation)
   }
 
@@ -167,8 +168,9 @@ private final class SequentialRun {
     guard let fit = plan.blockCompensator, let dense, !pruned.isEmpty else { return }
     let edited = Edited(state.revision, pruned, biasNames: model.biasNames)
     let region = try BlockRegion(
-      state.transformer, weights: edited, layer: layer, tensors: Array(pruned.keys), entering: hidden, leaving: dense,
-      dataset: dataset, compute: compute, cancellation: monitor.cancellation)
+      model, layer: layer, matrices: Array(pruned.keys), weights: edited, inputs: hidden, targets: dense,
+      sequences: dataset.sequences, length: dataset.sequenceLength, compute: compute,
+      cancellation: monitor.cancellation)
     let tensors = pruned.keys.compactMap { plan.tensors[$0] }
     let old = tensors.map { FloatBuffer(count: $0.elementCount) }
     let new = tensors.map { FloatBuffer(count: $0.elementCount) }

@@ -2,7 +2,7 @@
 
 import OrderedCollections
 import Tensors
-package import Workspace
+import Workspace
 
 /// Statistics of the inputs of tensors and of gradients, on a revision as it is.
 struct Knowledge {
@@ -41,7 +41,7 @@ struct Knowledge {
     regional =
       need.contains(.regionalGradients)
       ? try regionalGradients(
-        state, dataset: dataset, tensors: Array(tensors.keys), store: store, compute: compute, monitor: parts[2])
+        state, dataset: dataset, tensors: Array(tensors.values), store: store, compute: compute, monitor: parts[2])
       : [:]
   }
 

@@ -50,7 +50,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   let dataset = try params.dataset.map(context.dataset)
   let compute = try context.compute()
   // An allocator may want to look at the inputs of all layers, which is no edit that a person waits for.
-  return .work((allocation?.statistics ?? .none) == .none ? .interactive : .compute) { monitor in
+  return .work((allocation?.statistics ?? StatisticsNeed.none).isEmpty ? .interactive : .compute) { monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
     let targets = try allocation.map {
       try allocate(
