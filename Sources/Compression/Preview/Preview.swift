@@ -1,6 +1,6 @@
 // What changes would do, without making them: the error of every tensor's output, and what the weights would take.
 
-package import OrderedCollections
+import OrderedCollections
 package import Tensors
 import Transformers
 package import Workspace

@@ -14,6 +14,12 @@ package struct FormBytes: Sendable, Equatable {
   /// Every weight of the rows and columns that are left when whole heads and neurons are cut out.
   package var shrunk: Int
 
+  package init(dense: Int, bitmask: Int, shrunk: Int) {
+    self.dense = dense
+    self.bitmask = bitmask
+    self.shrunk = shrunk
+  }
+
   package static func + (a: FormBytes, b: FormBytes) -> FormBytes {
     FormBytes(dense: a.dense + b.dense, bitmask: a.bitmask + b.bitmask, shrunk: a.shrunk + b.shrunk)
   }

@@ -3,7 +3,7 @@
 
 package import Tensors
 import Transformers
-package import Workspace
+import Workspace
 
 /// What is done to one layer at a time.
 protocol LayerChange {

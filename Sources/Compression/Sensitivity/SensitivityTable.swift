@@ -74,4 +74,9 @@ package final class SensitivityTable: Sendable {
     guard let baseline, !points.isEmpty else { return nil }
     return SensitivityCurve(sparsities: [0] + points.map(\.sparsity), losses: [baseline] + points.map(\.loss))
   }
+  /// The curves of all layers of which something is known.
+  package var curves: [Int: SensitivityCurve] {
+    let layers = Set(points.map(\.layer))
+    return layers.reduce(into: [:]) { curves, layer in curves[layer] = curve(layer: layer) }
+  }
 }

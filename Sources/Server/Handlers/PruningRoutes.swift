@@ -22,7 +22,7 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
   let model = try context.model(params.model)
   let state = try model.state(nil)
   let plan = try context.plan(params, target: try SparsityTarget(params.target), state)
-  let allocation = try params.allocation.map(context.allocation)
+  let allocation = try params.allocation.map { try context.allocation($0, of: model) }
   let dataset = try params.criterion.dataset.map(context.dataset)
   let sequential = try isSequential(params, plan, dataset: dataset)
   if dataset == nil, let allocation, allocation.statistics != .none {

@@ -6,6 +6,7 @@ import Glibc
 import JSON
 import JSONRPC
 import Tensors
+import Transformers
 import WireTypes
 import Workspace
 
