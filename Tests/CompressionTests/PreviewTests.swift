@@ -44,7 +44,8 @@ private struct Halving: Compensator {
 
   /// ‖(W' - W)X + b‖² and ‖WX‖² of a tensor by plain loops, on the inputs that the plain model gives.
   private static func naiveError(
-    _ model: TestModel, _ dataset: Dataset, tensor: PrunableTensor, new: (Int, Int) -> Double, bias: (Int) -> Double
+    _ model: TestModel, _ dataset: Dataset, tensor: PrunableTensor, new: @escaping (Int, Int) -> Double,
+    bias: @escaping (Int) -> Double
   ) throws -> OutputError {
     let naive = try NaiveLlama(model), old = Matrix(model.history.current.tensor(tensor.name))
     let site = try #require(

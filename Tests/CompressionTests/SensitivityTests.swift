@@ -159,7 +159,7 @@ import Workspace
     try Self.find(question, table, layers: [0, 3, 5], sparsities: [0.3, 0.6, 0.9])
     for layer in [0, 3, 5] {
       let losses = try #require(table.curve(layer: layer)).losses
-      #expect(losses.count == 4 && losses.sorted() == losses, "layer \(layer): \(losses)")
+      #expect(losses.count == 4 && losses[3] > losses[2] && losses[2] > losses[1], "layer \(layer): \(losses)")
       #expect(losses[3] > losses[0] + 0.05)
     }
   }

@@ -36,7 +36,8 @@ import Testing
       let wanted = [
         Self.expected(own, from: other), -Self.logSoftmax(own)[Int(target)], -Self.logSoftmax(other)[Int(target)],
       ]
-      let tolerance = Tolerance(absolute: 1e-7 * max(1, scale), relative: 3e-6)
+      // A unit in the last place of the distance between the rows.
+      let tolerance = Tolerance(absolute: 4e-7 * max(1, scale), relative: 3e-6)
       #expect(difference(Numbers(values), Numbers(wanted), tolerance) == nil, "\(random), row \(row)")
       #expect(actual.sameTopToken == (own.firstIndex(of: own.max() ?? 0) == other.firstIndex(of: other.max() ?? 0)))
       #expect(actual.divergence >= 0)
@@ -69,9 +70,9 @@ import Testing
   }
 
   @Test func extremes() {
-    var sums = (0.0, 0.0)
     func divergence(_ reference: [Float], _ logits: [Float]) -> Double {
-      ck_divergence(&sums.0, &sums.1, reference, logits, reference.count)
+      var sums = (0.0, 0.0)
+      return ck_divergence(&sums.0, &sums.1, reference, logits, reference.count)
     }
     #expect(abs(divergence([100, -100], [-100, 100]) - 200) < 1e-4)
     #expect(divergence([0, -.infinity], [0, -.infinity]) == 0)
