@@ -42,9 +42,12 @@ struct FormCounter {
     let empty = all.mapValues(EmptyLines.init)
     for layer in 0..<state.transformer.shape.layers {
       let counts = state.transformer.unitCounts(layer: layer)
-      let units =
-        (0..<counts.heads).map(StructuralUnit.head) + (0..<counts.neurons).map(StructuralUnit.neuron)
-      for unit in units {
+      /// Units of a kind, none if one of their tensors has no mask.
+      func masked(_ count: Int, _ unit: (Int) -> StructuralUnit) -> [StructuralUnit] {
+        let tensors = state.transformer.slices(of: unit(0), layer: layer).map(\.tensor)
+        return tensors.allSatisfy { empty[$0] != nil } ? (0..<count).map(unit) : []
+      }
+      for unit in masked(counts.heads, StructuralUnit.head) + masked(counts.neurons, StructuralUnit.neuron) {
         let slices = state.transformer.slices(of: unit, layer: layer)
         guard slices.allSatisfy({ empty[$0.tensor]?.isEmpty($0) == true }) else { continue }
         for slice in slices {
