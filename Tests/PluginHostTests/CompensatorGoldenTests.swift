@@ -99,7 +99,7 @@ import Testing
     let layer = try Layer("wide")
     let kept = try Layer.kept("wide/mask/row")
     let serial = PluginRegistry(services: .backwards)
-    try serial.load(path: BundledPluginTests.registry().describe(id: id).path)
+    try serial.load(path: SolverGolden.registry().describe(id: id).path)
     let expected = try layer.compensate(id, kept, SolverGolden.budgets["row"], registry: serial)
     for _ in 0..<3 { #expect(try layer.compensate(id, kept, SolverGolden.budgets["row"]) == expected) }
   }
@@ -108,7 +108,7 @@ import Testing
   func theySayWhenTheyAreCancelled(id: String) throws {
     let cancellation = Cancellation()
     let registry = PluginRegistry(services: .cancelling(cancellation))
-    try registry.load(path: BundledPluginTests.registry().describe(id: id).path)
+    try registry.load(path: SolverGolden.registry().describe(id: id).path)
     #expect(throws: Cancelled.self) {
       try Layer("wide").compensate(
         id, Layer.kept("wide/mask/row"), SolverGolden.budgets["row"], registry: registry,
@@ -173,7 +173,7 @@ private struct Bowl: Region {
   private func fit(
     _ sample: Sample, _ start: [Float], _ kept: [UInt8], _ region: Bowl, rounds: Int64, _ diagnostics: Diagnostics
   ) throws -> [Float] {
-    let method = try BundledPluginTests.registry().blockCompensator(id: "regional-fit")
+    let method = try SolverGolden.registry().blockCompensator(id: "regional-fit")
     var sample = sample
     sample.weights = start
     var weights = start

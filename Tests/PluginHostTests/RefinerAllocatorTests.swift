@@ -120,7 +120,7 @@ import Testing
     let before = try Layer.kept("wide/mask/row")
     let budget = try #require(SolverGolden.budgets["row"])
     let serial = PluginRegistry(services: .backwards)
-    try serial.load(path: BundledPluginTests.registry().describe(id: id).path)
+    try serial.load(path: SolverGolden.registry().describe(id: id).path)
     #expect(try layer.refine(id, before, budget) == layer.refine(id, before, budget, registry: serial))
   }
 
@@ -128,7 +128,7 @@ import Testing
   func theySayWhenTheyAreCancelled(id: String) throws {
     let cancellation = Cancellation()
     let registry = PluginRegistry(services: .cancelling(cancellation))
-    try registry.load(path: BundledPluginTests.registry().describe(id: id).path)
+    try registry.load(path: SolverGolden.registry().describe(id: id).path)
     #expect(throws: Cancelled.self) {
       try Layer("wide").refine(
         id, Layer.kept("wide/mask/row"), try #require(SolverGolden.budgets["row"]), registry: registry,
@@ -142,7 +142,7 @@ import Testing
     _ id: String, _ shares: [Share], _ total: Double, _ settings: [String: ParameterValue] = [:],
     diagnostics: Diagnostics = Diagnostics()
   ) throws -> [Double] {
-    let allocator = try BundledPluginTests.registry().allocator(id: id)
+    let allocator = try SolverGolden.registry().allocator(id: id)
     return try allocator.allocate(
       shares, total: total, parameters: Layer.values(allocator.description.method, settings), monitor: Monitor(),
       diagnostics: diagnostics)
@@ -196,7 +196,7 @@ import Testing
       return (0..<layer.sample.weights.count).map { Double(scores[0, $0]) }
     }
     let mean = scores.reduce(0, +) / Double(scores.count)
-    let allocator = try BundledPluginTests.registry().allocator(id: "owl")
+    let allocator = try SolverGolden.registry().allocator(id: "owl")
     for factor in [1.0, 2, 5] {
       let parameters = Layer.values(allocator.description.method, ["outlierFactor": .number(factor)])
       let measured = try layers[0].sample.withInput { first in

@@ -15,6 +15,10 @@ enum SolverGolden {
   }
   static func load() throws -> Golden { try loaded.get() }
 
+  private static let bundled = Result { try BundledPluginTests.registry() }
+  /// The bundled plugins, loaded once.
+  static func registry() throws -> PluginRegistry { try bundled.get() }
+
   /// The script's BUDGETS.
   static let budgets: [String: Budget] = [
     "matrix": Budget(target: .ratio(0.5), group: .matrix),
@@ -91,7 +95,7 @@ struct Layer {
   func wanda() throws -> ScoreMatrix {
     let scores = ScoreMatrix(rows: sample.rows, columns: sample.columns)
     _ = scores.values.values.update(
-      from: try sample.score(with: BundledPluginTests.registry().selector(id: "wanda"), [.number(1)]))
+      from: try sample.score(with: SolverGolden.registry().selector(id: "wanda"), [.number(1)]))
     return scores
   }
 
@@ -105,7 +109,7 @@ struct Layer {
     _ layers: [Layer], _ id: String, _ budget: Budget, _ settings: [String: ParameterValue] = [:],
     registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics()
   ) throws -> [Pruned] {
-    let solver = try (registry ?? BundledPluginTests.registry()).solver(id: id)
+    let solver = try (registry ?? SolverGolden.registry()).solver(id: id)
     let buffers = layers.map { layer in
       (
         kept: UnsafeMutableBufferPointer<UInt8>.allocate(capacity: layer.sample.weights.count),
@@ -138,7 +142,7 @@ struct Layer {
     _ id: String, _ kept: [UInt8], _ budget: Budget? = nil, _ settings: [String: ParameterValue] = [:],
     registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics()
   ) throws -> Pruned {
-    let method = try (registry ?? BundledPluginTests.registry()).compensator(id: id)
+    let method = try (registry ?? SolverGolden.registry()).compensator(id: id)
     var result = Pruned(
       kept: kept, weights: sample.weights,
       bias: [Float](repeating: 0, count: method.description.changesBias ? sample.rows : 0))
@@ -160,7 +164,7 @@ struct Layer {
     _ id: String, _ kept: [UInt8], _ budget: Budget, scores: ScoreMatrix? = nil,
     _ settings: [String: ParameterValue] = [:], registry: PluginRegistry? = nil, monitor: Monitor = Monitor()
   ) throws -> [UInt8] {
-    let method = try (registry ?? BundledPluginTests.registry()).refiner(id: id)
+    let method = try (registry ?? SolverGolden.registry()).refiner(id: id)
     var kept = kept
     try sample.withInput { input in
       try kept.withUnsafeMutableBufferPointer { kept in
