@@ -173,7 +173,7 @@ let package = Package(
       dependencies: [
         "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
         "JSON", collections,
-      ], swiftSettings: settings),
+      ], exclude: ["Goldens"], swiftSettings: settings),
   ] + plugins.map(plugin),
   cLanguageStandard: .c11
 )

@@ -63,12 +63,16 @@ CK_KERNEL(double, cross_entropy_backward, (real *logits, size_t target, size_t V
           (logits, target, V, scale))
 CK_KERNEL(double, forward_kl_backward, (real *student, real *teacher, size_t V, real temperature, real scale),
           (student, teacher, V, temperature, scale))
+CK_KERNEL(double, divergence,
+          (double *reference_log_sum, double *log_sum, const real *reference, const real *logits, size_t V),
+          (reference_log_sum, log_sum, reference, logits, V))
 
 /* adamw.h, reductions.h, moments.h, weighted_rows.h */
 CK_KERNEL(void, adamw_step,
           (real *p, real *m, real *v, const real *g, const uint8_t *kept, size_t n, const struct ck_adamw *options),
           (p, m, v, g, kept, n, options))
 CK_KERNEL(double, sum_of_squares, (const real *x, size_t n), (x, n))
+CK_KERNEL(double, dot, (const real *x, const real *y, size_t n), (x, y, n))
 CK_KERNEL(void, moments_accumulate,
           (double *sum, double *sum_of_squares, double *sum_of_magnitudes, const real *x, size_t N, size_t stride,
            size_t first, size_t last),

@@ -21,9 +21,11 @@ package enum CompressionError: Error, Equatable {
   case nonFiniteScores(plugin: String, tensor: String, index: Int)
   case nonFiniteLoss(window: Int)
   case windowInvalid(window: Int, sequenceLength: Int)
+  case vocabularyMismatch(model: Int, reference: Int)
   case regionOutside(tensor: String, region: String, rows: Int, columns: Int)
   case regionTooLarge(values: Int, maximum: Int)
   case editInvalid(index: Int, reason: String)
+  case layerNotFound(layer: Int, layers: Int)
   case maskFileMismatch(path: String, reason: String)
   case statisticsForgotten(tensor: String, limits: String)
   case statisticsTooLarge(needed: Int, limits: String)
@@ -51,9 +53,11 @@ package enum CompressionError: Error, Equatable {
     case .nonFiniteScores: "nonFiniteScores"
     case .nonFiniteLoss: "nonFiniteLoss"
     case .windowInvalid: "windowInvalid"
+    case .vocabularyMismatch: "vocabularyMismatch"
     case .regionOutside: "regionOutside"
     case .regionTooLarge: "regionTooLarge"
     case .editInvalid: "editInvalid"
+    case .layerNotFound: "layerNotFound"
     case .maskFileMismatch: "maskFileMismatch"
     case .statisticsForgotten: "statisticsForgotten"
     case .statisticsTooLarge: "statisticsTooLarge"
@@ -115,12 +119,17 @@ package enum CompressionError: Error, Equatable {
         + "Undo the last edits, or check the model's files."
     case .windowInvalid(let window, let sequenceLength):
       "A window of \(window) tokens does not fit: expected 2...\(sequenceLength), the dataset's sequence length."
+    case .vocabularyMismatch(let model, let reference):
+      "The model's vocabulary has \(model) tokens and the reference's \(reference): their distributions cannot be "
+        + "compared. Take a reference with the same tokenizer."
     case .regionOutside(let tensor, let region, let rows, let columns):
       "The region \(region) is outside \"\(tensor)\", which has \(rows) rows and \(columns) columns."
     case .regionTooLarge(let values, let maximum):
       "The region has \(values) values; one answer carries at most \(maximum). Ask for a smaller region or a heatmap."
     case .editInvalid(let index, let reason):
       "Edit \(index) is not valid: \(reason). No edit was made."
+    case .layerNotFound(let layer, let layers):
+      "There is no layer \(layer): the model has \(layers), 0...\(layers - 1)."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
     case .statisticsForgotten(let tensor, let limits):

@@ -13,15 +13,10 @@ package struct Perplexity: Sendable, Equatable {
   package let tokens: Int
 
   /// Mean over the windows, in nats.
-  package var nll: Double { perWindow.reduce(0, +) / Double(perWindow.count) }
+  package var nll: Double { perWindow.mean }
   package var perplexity: Double { exp(nll) }
-  /// Standard error of `nll` over the windows: sample deviation / sqrt(windows); 0 for one window.
-  package var standardError: Double {
-    let n = Double(perWindow.count), mean = nll
-    guard n > 1 else { return 0 }
-    let squares = perWindow.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (squares / (n - 1) / n).squareRoot()
-  }
+  /// Standard error of `nll` over the windows.
+  package var standardError: Double { perWindow.standardError }
 }
 
 /// Evaluates `state` on every window of `dataset`.
@@ -36,26 +31,19 @@ package func evaluatePerplexity(
   _ state: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32, compute: Compute,
   monitor: Monitor
 ) throws -> Perplexity {
-  let window = window ?? dataset.sequenceLength
-  guard window >= 2, window <= dataset.sequenceLength else {
-    throw CompressionError.windowInvalid(window: window, sequenceLength: dataset.sequenceLength)
-  }
+  let windows = try DatasetWindows(dataset, length: window)
   let model = state.transformer
-  try model.checkTokens(dataset.tokens, length: window)
-  let perSequence = dataset.sequenceLength / window
-  let batches = sequenceBatches(sequences: dataset.sequences * perSequence, length: window, model: model)
-  let largest = Batch(sequences: batches.first?.count ?? 1, length: window)
+  try windows.check(model)
+  let batches = sequenceBatches(sequences: windows.count, length: windows.length, model: model)
+  let largest = Batch(sequences: batches.first?.count ?? 1, length: windows.length)
   try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Evaluating a batch of windows")
   let pass = model.makeForwardPass(batch: largest, compute: compute, precision: precision)
   let hidden = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
   var perWindow: [Double] = []
-  for (index, windows) in batches.enumerated() {
-    let batch = Batch(sequences: windows.count, length: window)
+  for (index, range) in batches.enumerated() {
+    let batch = Batch(sequences: range.count, length: windows.length)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
-    let tokens = windows.flatMap { number in
-      let start = number / perSequence * dataset.sequenceLength + number % perSequence * window
-      return dataset.tokens[start..<start + window]
-    }
+    let tokens = windows.tokens(range)
     pass.embed(tokens, into: hidden.pointer, batch: batch, weights: state.revision)
     for layer in 0..<model.shape.layers {
       try pass.layer(
@@ -63,17 +51,12 @@ package func evaluatePerplexity(
         observer: nil)
       part.report(
         Double(layer + 1) / Double(model.shape.layers + 1),
-        "window \(windows.upperBound) of \(dataset.sequences * perSequence), layer \(layer + 1)")
+        "window \(range.upperBound) of \(windows.count), layer \(layer + 1)")
     }
     let losses = try pass.nextTokenLosses(
       hidden: hidden.pointer, tokens: tokens, batch: batch, weights: state.revision,
       cancellation: monitor.cancellation)
-    let predictions = window - 1
-    for number in 0..<windows.count {
-      let mean = losses[number * predictions..<(number + 1) * predictions].reduce(0, +) / Double(predictions)
-      guard mean.isFinite else { throw CompressionError.nonFiniteLoss(window: windows.lowerBound + number) }
-      perWindow.append(mean)
-    }
+    perWindow += try windows.means(losses, windows: range)
   }
-  return Perplexity(perWindow: perWindow, tokens: perWindow.count * (window - 1))
+  return Perplexity(perWindow: perWindow, tokens: windows.predictedTokens)
 }

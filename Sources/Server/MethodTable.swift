@@ -10,4 +10,5 @@ let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 
 private let allRoutes: [Route] =
   statusRoutes + modelRoutes + generationRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes
-  + revisionRoutes + pruningRoutes + evaluationRoutes + selftestRoutes
+  + revisionRoutes + pruningRoutes + previewRoutes + evaluationRoutes + divergenceRoutes + sensitivityRoutes
+  + selftestRoutes

@@ -46,10 +46,11 @@ extension ServerContext {
     }
   }
 
-  func allocation(_ param: AllocationParam) throws -> AllocationRequest {
+  func allocation(_ param: AllocationParam, of model: LoadedModel) throws -> AllocationRequest {
     var request = AllocationRequest()
     request.pins = param.pins
     request.holdsTotal = param.holdsTotal
+    if let name = param.sensitivity { request.sensitivity = try sensitivity(name, of: model).table.curves }
     if let method = param.method {
       let allocator = try plugins.allocator(id: method.plugin)
       request.allocator = Configured(

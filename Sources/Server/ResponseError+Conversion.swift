@@ -43,7 +43,7 @@ extension ResponseError {
   init(_ error: ServerError) {
     switch error {
     case .modelNotFound(_, let names), .datasetNotFound(_, let names), .scoresNotFound(_, let names),
-      .builtinNotFound(_, let names):
+      .sensitivityNotFound(_, let names), .builtinNotFound(_, let names):
       self.init(failed: error.kind, error.message, module: "Server", facts: ["known": JSON(names)])
     case .tooManyRequests(let limit):
       self.init(

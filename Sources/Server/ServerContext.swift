@@ -14,6 +14,7 @@ final class ServerContext: Sendable {
   let models = Registry<LoadedModel>(prefix: "model")
   let datasets = Registry<LoadedDataset>(prefix: "d")
   let scores = Registry<ScoreSet>(prefix: "s")
+  let sensitivities = Registry<LoadedSensitivity>(prefix: "v")
   let statistics = StatisticsStore()
   let scheduler: Scheduler
   let outbox: Outbox

@@ -8,6 +8,7 @@ enum ServerError: Error, Equatable {
   case datasetExists(name: String)
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
+  case sensitivityNotFound(name: String, sensitivities: [String])
   case methodTwice(kind: String)
   case jobNotFound(job: String)
   case tooManyRequests(limit: Int)
@@ -23,6 +24,7 @@ enum ServerError: Error, Equatable {
     case .datasetExists: "datasetExists"
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
+    case .sensitivityNotFound: "sensitivityNotFound"
     case .methodTwice: "methodTwice"
     case .jobNotFound: "jobNotFound"
     case .tooManyRequests: "tooManyRequests"
@@ -49,6 +51,9 @@ enum ServerError: Error, Equatable {
       return "\(path) cannot be read as text: \(reason)."
     case .scoresNotFound(let name, let scores):
       return "There are no scores \"\(name)\". " + listed(scores, "None were computed yet; see importance/score.")
+    case .sensitivityNotFound(let name, let sensitivities):
+      return "There is no sensitivity \"\(name)\" of this model. "
+        + listed(sensitivities, "None was measured yet; see evaluate/sensitivity.")
     case .methodTwice(let kind):
       return "`compensation` names two plugins of the kind \(kind); one of each kind can be used."
     case .jobNotFound(let job):

@@ -38,9 +38,14 @@ extension Transformer {
 
   /// Bytes of stored weights that one decoded token reads: all but the embeddings, of which it takes a row.
   package func bytesPerToken(_ weights: any WeightSource) -> Int {
+    bytesPerToken { weights.tensor($0).weights.byteCount }
+  }
+
+  /// The same, given the bytes of each tensor.
+  package func bytesPerToken(_ bytes: (_ tensor: String) -> Int) -> Int {
     expectedTensors.keys.reduce(0) { sum, name in
       let isOnlyLookedUp = embeddingTensors.contains(name) && name != head.weight
-      return isOnlyLookedUp ? sum : sum + weights.tensor(name).weights.byteCount
+      return isOnlyLookedUp ? sum : sum + bytes(name)
     }
   }
 

@@ -46,16 +46,21 @@ package enum MaskEdit: Method {
     }
   }
 
+  /// The edits that member `edits` lists.
+  static func edits(_ list: [JSONFields], _ fields: inout JSONFields) throws(JSONFieldError) -> [Edit] {
+    var edits: [Edit] = []
+    for var edit in list { edits.append(try Edit(&edit)) }
+    if edits.isEmpty { throw fields.error(.outOfRange, "edits", expected: "at least one edit") }
+    return edits
+  }
+
   package struct Params: MethodParams {
     package let model: String
     package let edits: [Edit]
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
-      var edits: [Edit] = []
-      for var edit in try fields.fieldsArray("edits") { edits.append(try Edit(&edit)) }
-      if edits.isEmpty { throw fields.error(.outOfRange, "edits", expected: "at least one edit") }
-      self.edits = edits
+      edits = try MaskEdit.edits(fields.fieldsArray("edits"), &fields)
     }
   }
 

@@ -52,6 +52,17 @@ extension JSONFields {
   }
 }
 
+extension JSONFields {
+  /// The token under which a result is sent in parts: an integer or a string. (LSP 3.17, partial results)
+  mutating func partialResultToken() throws(JSONFieldError) -> JSON? {
+    let token = optionalValue("partialResultToken")
+    switch token {
+    case nil, .integer?, .string?: return token
+    default: throw error(.wrongType, "partialResultToken", expected: "an integer or a string")
+    }
+  }
+}
+
 /// What of the work is asked for: `sparsity`, a number, or `pattern`, as "2:4". Exactly one of them.
 package enum SparsityParam: Sendable, Equatable {
   case sparsity(Double)

@@ -60,6 +60,21 @@ extension JSONFields {
   }
 }
 
+/// What requests for a pruning have in common: which methods, and how they compare weights.
+package protocol PruningParams: Sendable {
+  var model: String { get }
+  /// The selector or solver.
+  var criterion: CriterionParam { get }
+  var terms: [(name: String, scores: String)] { get }
+  var refinement: MethodParam? { get }
+  /// Nil: the method's own.
+  var compensation: [MethodParam]? { get }
+  /// Nil: the method's own.
+  var rounds: Int? { get }
+  /// Nil: the method's own.
+  var group: String? { get }
+}
+
 /// How sparsity is shared out among tensors: a plugin's id, or an object.
 package struct AllocationParam: Sendable {
   /// Nil shares out evenly.

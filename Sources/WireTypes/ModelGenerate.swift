@@ -39,11 +39,7 @@ package enum ModelGenerate: Method {
       ignoreEndTokens = try fields.bool("ignoreEndTokens", default: false)
       addSpecialTokens = try fields.bool("addSpecialTokens", default: true)
       logProbabilities = try fields.bool("logProbabilities", default: false)
-      partialResultToken = fields.optionalValue("partialResultToken")
-      switch partialResultToken {
-      case nil, .integer?, .string?: break
-      default: throw fields.error(.wrongType, "partialResultToken", expected: "an integer or a string")
-      }
+      partialResultToken = try fields.partialResultToken()
     }
 
     private static func prompt(_ fields: inout JSONFields) throws(JSONFieldError) -> Prompt {

@@ -5,15 +5,12 @@ package import JSON
 package enum PruneRun: Method {
   package static let name = "prune/run"
 
-  package struct Params: MethodParams {
+  package struct Params: MethodParams, PruningParams {
     package let model: String
-    /// The selector or solver.
     package let criterion: CriterionParam
     package let terms: [(name: String, scores: String)]
     package let refinement: MethodParam?
-    /// Nil: the method's own.
     package let compensation: [MethodParam]?
-    /// Nil: the method's own.
     package let rounds: Int?
     package let allocation: AllocationParam?
     package let target: SparsityParam

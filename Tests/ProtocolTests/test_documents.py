@@ -21,7 +21,6 @@ NEVER_SENT = {
     "sparsityInvalid": "params are checked before",
     "scheduleInvalid": "training has no method yet",
     "batchInvalid": "training has no method yet",
-    "vocabularyMismatch": "training has no method yet",
     "nonFiniteGradient": "training has no method yet",
     "trainingStateMismatch": "training has no method yet",
 }

@@ -146,6 +146,48 @@ def steps():
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "window": 64, "perWindow": False}),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "short", "perWindow": False, "precision": "bf16"}),
         Step(
+            "prune/preview",
+            {
+                "model": "sapling",
+                "revision": "r0",
+                "plugin": "wanda",
+                "dataset": "calibration",
+                "modules": ["model.layers.0.mlp.*"],
+                "sparsities": [0.5],
+                "patterns": ["2:4"],
+            },
+        ),
+        Step(
+            "prune/preview",
+            {
+                "model": "sapling",
+                "dataset": "calibration",
+                "edits": [{"op": "prune", "layer": 2, "heads": [0]}, {"op": "prune", "layer": 2, "neurons": [3]}],
+            },
+        ),
+        Step(
+            "evaluate/divergence",
+            {"model": "sapling", "revision": "r1", "reference": {"model": "sapling", "revision": "r0"}, "dataset": "short"},
+        ),
+        Step(
+            "evaluate/divergence",
+            {"model": "sapling", "reference": {"model": "sapling"}, "dataset": "short", "window": 64, "precision": "bf16"},
+        ),
+        Step(
+            "evaluate/sensitivity",
+            {
+                "model": "sapling",
+                "revision": "r0",
+                "plugin": "wanda",
+                "dataset": "short",
+                "calibration": "calibration",
+                "sparsities": [0.5, 0.9],
+                "layers": [0, 5],
+            },
+        ),
+        Step("evaluate/sensitivity", {"model": "sapling", "sensitivity": "v1", "sparsities": [0.5], "layers": [0]}),
+        Step("evaluate/sensitivity", {"model": "sapling", "dataset": "short", "unit": "layer", "layers": [3]}),
+        Step(
             "selftest/gradients",
             {"model": "sapling", "revision": "r1", "length": 8, "modules": ["*.layers.0.*_proj.*", "model.norm.*"]},
         ),
@@ -161,7 +203,7 @@ def steps():
         ),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
         Step("job/list", pause=0.2),
-        Step("job/cancel", {"job": "j62"}),
+        Step("job/cancel", {"job": "j69"}),
         Step("plugin/unload", {"plugin": "magnitude"}),
         Step("plugin/load", {"path": "<program>/libespalier-magnitude.so"}),
         Step("server/status", pause=0.05),

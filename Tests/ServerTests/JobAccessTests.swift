@@ -93,6 +93,24 @@ import Testing
       .writing(model, reading: .plugins, data)
     ),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
+    (
+      "prune/preview", #"{"model": "m", "dataset": "d", "edits": [{"op": "prune", "tensor": "t"}]}"#,
+      .reading(model, data)
+    ),
+    (
+      "prune/preview", #"{"model": "m", "dataset": "d", "plugin": "p", "sparsities": [0.5], "terms": {"x": "s"}}"#,
+      .reading(model, data, .plugins, .scores("s"))
+    ),
+    (
+      "evaluate/divergence", #"{"model": "m", "reference": {"model": "n"}, "dataset": "d"}"#,
+      .reading(model, .model("n"), data)
+    ),
+    ("evaluate/sensitivity", #"{"model": "m", "dataset": "d", "unit": "layer"}"#, .reading(model, data)),
+    ("evaluate/sensitivity", #"{"model": "m", "sensitivity": "v1"}"#, .reading(model)),
+    (
+      "evaluate/sensitivity", #"{"model": "m", "dataset": "d", "plugin": "p", "calibration": "c"}"#,
+      .reading(model, data, .plugins, .dataset("c"))
+    ),
     ("selftest/gradients", #"{"model": "m"}"#, .reading(model)),
     ("selftest/gradients", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
   ]

@@ -193,6 +193,10 @@ double ck_cross_entropy_backward(float *logits, size_t target, size_t V, float s
 /* Returns KL(p || q) >= 0 in nats, p = softmax(teacher / temperature), q = softmax(student / temperature); student
  * becomes scale * the gradient for it, scale * (q - p) / temperature; teacher is overwritten. V >= 1. */
 double ck_forward_kl_backward(float *student, float *teacher, size_t V, float temperature, float scale);
+/* Returns KL(p || q) >= 0 in nats, p = softmax(reference), q = softmax(logits), exactly 0 for equal rows, and the log
+ * sum exp of both. V >= 1. */
+double ck_divergence(double *reference_log_sum, double *log_sum, const float *reference, const float *logits,
+                     size_t V);
 
 /* ---- adamw.h, reductions.h --------------------------------------------------------------------------------------- */
 
@@ -211,6 +215,8 @@ void ck_adamw_step(float *p, float *m, float *v, const float *g, const uint8_t *
                    const struct ck_adamw *options);
 /* sum_i x[i]^2, in double. NaN and infinity carry. */
 double ck_sum_of_squares(const float *x, size_t n);
+/* sum_i x[i] * y[i], products and sum in double. */
+double ck_dot(const float *x, const float *y, size_t n);
 
 /* ---- dot_rows.h, weighted_rows.h: decoding ----------------------------------------------------------------------- */
 

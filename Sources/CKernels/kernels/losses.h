@@ -117,3 +117,35 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
   const double divergence = product / p_sum - log(p_sum) + log(q_sum);
   return divergence < 0 ? 0 : divergence; /* by rounding, where student and teacher agree */
 }
+
+/*
+ * KL = sum_c p (a - b) - log sum exp a + log sum exp b for reference logits a and logits b, p = softmax(a). Both a - b
+ * and the difference of the two sums lose the shift between the rows first, so that what is left is no larger than the
+ * divergence makes it; the products are in double.
+ */
+double CK(divergence)(double *reference_log_sum, double *log_sum, const real *reference, const real *logits, size_t V) {
+  *reference_log_sum = CK(log_sum_exp)(reference, V);
+  *log_sum = CK(log_sum_exp)(logits, V);
+  const real level = (real)*reference_log_sum, shift = (real)(*reference_log_sum - *log_sum);
+  double totals[CK_LANES] = {0}, sum = 0;
+  size_t i = 0;
+  while (i + CK_LANES <= V) {
+    real lanes[CK_LANES] = {0};
+    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
+    for (; i + CK_LANES <= end; i += CK_LANES)
+      for (int l = 0; l < CK_LANES; l++) {
+        const real p = ck_exp(reference[i + l] - level);
+        lanes[l] += p > 0 ? p * (reference[i + l] - logits[i + l] - shift) : 0; /* 0 log 0 = 0 */
+      }
+    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+  }
+  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  for (; i < V; i++) {
+    const real p = ck_exp(reference[i] - level);
+    sum += p > 0 ? (double)(p * (reference[i] - logits[i] - shift)) : 0;
+  }
+  /* What rounding `level` and `shift` to real has left out. */
+  const double exact = *reference_log_sum - *log_sum;
+  const double divergence = sum * exp((double)level - *reference_log_sum) + ((double)shift - exact);
+  return divergence < 0 ? 0 : divergence; /* by rounding, where the two agree */
+}

@@ -29,5 +29,6 @@ static CK_INLINE double ck_product(const real *x, const real *y, size_t n) {
 }
 
 double CK(sum_of_squares)(const real *x, size_t n) { return ck_squares(x, n); }
+double CK(dot)(const real *x, const real *y, size_t n) { return ck_product(x, y, n); }
 
 #endif

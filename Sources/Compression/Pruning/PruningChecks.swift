@@ -40,8 +40,8 @@ extension InputStatistics {
   }
 }
 
-/// The relative error of a layer's output above which its pruning is called a collapse.
-private let collapse = 0.9
+/// The relative error of an output above which pruning is called a collapse.
+let collapse = 0.9
 
 /// Says that a layer has lost nearly all that it said.
 func reportCollapse(layer: Int, tensors: some Sequence<String>, error: Double, to diagnostics: Diagnostics) {

@@ -47,7 +47,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   if params.modules != nil, let name = chosen.keys.first(where: { scores[$0] == nil }) {
     throw CompressionError.tensorNotScored(name: name)
   }
-  let allocation = try params.allocation.map(context.allocation)
+  let allocation = try params.allocation.map { try context.allocation($0, of: model) }
   let dataset = try params.dataset.map(context.dataset)
   let compute = try context.compute()
   // An allocator may want to look at the inputs of all layers, which is no edit that a person waits for.
@@ -201,7 +201,7 @@ private func load(_ params: MaskLoad.Params, _ context: ServerContext) throws ->
 
 extension Compression.MaskEdit {
   /// Nil for a verb that the wire has not let through.
-  fileprivate init?(_ edit: WireTypes.MaskEdit.Edit) {
+  init?(_ edit: WireTypes.MaskEdit.Edit) {
     guard let verb = Verb(rawValue: edit.op) else { return nil }
     switch edit.place {
     case .tensor(let name): self.init(verb, .tensor(name))

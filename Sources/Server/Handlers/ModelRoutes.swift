@@ -30,6 +30,7 @@ let modelRoutes = [
     context.models.remove(model.name)
     let orphans = context.scores.all.filter { $0.value.provenance.model == model.name }.map(\.name)
     for name in orphans { context.scores.remove(name) }
+    for (name, loaded) in context.sensitivities.all where loaded.model === model { context.sensitivities.remove(name) }
     return .answer(ModelUnload.result(model: model.name, discardedScores: orphans))
   },
   Route(ModelExport.self, model: \.model, access: { .reading(.model($0.model)) }, prepare: export),

@@ -15,6 +15,10 @@ let pluginRoutes = [
   },
   Route(PluginUnload.self, access: { _ in .writing(.plugins) }) { params, context in
     try context.plugins.unload(id: params.plugin)
+    // Another plugin may come under the same id and version: what this one measured is not that one's.
+    for (name, loaded) in context.sensitivities.all where loaded.question.pruning?.method.method.id == params.plugin {
+      context.sensitivities.remove(name)
+    }
     return .answer(PluginUnload.result(plugin: params.plugin))
   },
   Route(PluginDescribe.self, access: { _ in .reading(.plugins) }) { params, context in

@@ -21,8 +21,8 @@ let pruningRoutes = [
 private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let state = try model.state(nil)
-  let plan = try context.plan(params, state)
-  let allocation = try params.allocation.map(context.allocation)
+  let plan = try context.plan(params, target: try SparsityTarget(params.target), state)
+  let allocation = try params.allocation.map { try context.allocation($0, of: model) }
   let dataset = try params.criterion.dataset.map(context.dataset)
   let sequential = try isSequential(params, plan, dataset: dataset)
   if dataset == nil, let allocation, allocation.statistics != .none {
@@ -63,10 +63,10 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
 
 extension ServerContext {
   /// What a request asks for, without its allocation.
-  fileprivate func plan(_ params: PruneRun.Params, _ state: ModelState) throws -> PruningPlan {
+  func plan(_ params: some PruningParams, target: SparsityTarget, _ state: ModelState) throws -> PruningPlan {
     let method = try pruningMethod(params.criterion)
     var plan = PruningPlan(
-      method: method, target: try SparsityTarget(params.target),
+      method: method, target: target,
       group: params.group.flatMap(MaskGroup.init) ?? method.defaultGroup,
       tensors: try state.prunableTensors(matching: params.criterion.modules))
     switch method {

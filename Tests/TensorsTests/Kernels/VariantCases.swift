@@ -88,6 +88,9 @@ private let elementwiseCases = [
   VariantCase("sum_of_squares", relative: 1e-14) { K, n, inputs in
     [K.ck_sum_of_squares(inputs.strip(n).pointer, n)]
   },
+  VariantCase("dot", absolute: 1e-13, relative: 1e-14) { K, n, inputs in
+    [K.ck_dot(inputs.strip(n).pointer, inputs.strip(n).pointer, n)]
+  },
   VariantCase("moments_accumulate", relative: 1e-14) { K, n, inputs in
     let x = inputs.strip(5 * n), sums = inputs.doubles(n), squares = inputs.doubles(n), magnitudes = inputs.doubles(n)
     K.ck_moments_accumulate(sums.pointer, squares.pointer, magnitudes.pointer, x.pointer, 5, n, n / 3, n)
@@ -176,6 +179,12 @@ private let lossCases = [
     let student = inputs.strip(n, scale: 3), teacher = inputs.strip(n, scale: 3)
     let divergence = K.ck_forward_kl_backward(student.pointer, teacher.pointer, n, 2, 0.5)
     return all(student) + [divergence]
+  },
+  VariantCase("divergence", absolute: 3e-6, relative: 2e-6) { K, n, inputs in
+    let reference = inputs.strip(n, scale: 3), logits = inputs.strip(n, scale: 3)
+    var sums = (0.0, 0.0)
+    let divergence = K.ck_divergence(&sums.0, &sums.1, reference.pointer, logits.pointer, n)
+    return all(reference, logits) + [divergence, sums.0, sums.1]
   },
 ]
 

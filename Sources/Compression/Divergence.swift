@@ -1,0 +1,135 @@
+// How far a model's next-token distributions are from those of a reference, over a dataset.
+
+package import Tensors
+import Transformers
+package import Workspace
+
+/// The divergence of a model from a reference, and the perplexities of both on the same tokens.
+package struct Divergence: Sendable {
+  /// KL(reference || model) of every predicted token in nats, ascending.
+  package let sortedTokens: [Double]
+  /// Mean divergence of every window.
+  package let perWindow: [Double]
+  /// Predicted tokens for which both find the same token most probable.
+  package let sameTopTokens: Int
+  package let model: Perplexity
+  package let reference: Perplexity
+
+  package var tokens: Int { sortedTokens.count }
+  /// Mean over all tokens, in nats. Windows have equally many.
+  package var meanKL: Double { perWindow.mean }
+  /// Standard error of `meanKL` over the windows.
+  package var standardError: Double { perWindow.standardError }
+  /// What a fraction of the tokens does not exceed.
+  package func quantile(_ fraction: Double) -> Double { sortedTokens.quantile(fraction) }
+  package var sameTopToken: Double { Double(sameTopTokens) / Double(tokens) }
+}
+
+/// Compares `state` with `reference` on every window of `dataset`.
+///
+/// The distributions compared are those that predict the tokens of a window but the first, each from the tokens before
+/// it: the positions of `evaluatePerplexity`. A state compared with itself diverges by exactly 0.
+/// - Parameter window: tokens of a window; nil takes whole sequences.
+/// - Throws: `CompressionError` (window, vocabularies of different sizes, losses that are not finite, memory),
+///   `TransformerError`, `Cancelled`.
+package func evaluateDivergence(
+  _ state: ModelState, from reference: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32,
+  compute: Compute, monitor: Monitor
+) throws -> Divergence {
+  let windows = try DatasetWindows(dataset, length: window)
+  let vocabulary = state.transformer.shape.vocabularySize
+  guard vocabulary == reference.transformer.shape.vocabularySize else {
+    throw CompressionError.vocabularyMismatch(
+      model: vocabulary, reference: reference.transformer.shape.vocabularySize)
+  }
+  for side in [state, reference] { try windows.check(side.transformer) }
+  let wider = [state, reference].map(\.transformer).max { $0.activationBytesPerToken < $1.activationBytesPerToken }
+  let batches = sequenceBatches(sequences: windows.count, length: windows.length, model: wider ?? state.transformer)
+  let largest = Batch(sequences: batches.first?.count ?? 1, length: windows.length)
+  let height = logitRows(vocabulary: vocabulary)
+  let perToken = [state, reference].reduce(0) {
+    $0 + $1.transformer.activationBytesPerToken + 8 * $1.transformer.shape.hiddenSize
+  }
+  try requireMemory(
+    largest.tokens * perToken + 2 * 4 * height * vocabulary + 8 * windows.predictedTokens,
+    for: "Comparing two models on a batch of windows")
+  let sides = [state, reference].map {
+    DivergenceSide($0, batch: largest, precision: precision, compute: compute)
+  }
+  var tokensKL: [Double] = [], perWindow: [Double] = [], losses: [[Double]] = [[], []], same = 0
+  for (index, range) in batches.enumerated() {
+    let batch = Batch(sequences: range.count, length: windows.length), tokens = windows.tokens(range)
+    let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
+    for (side, span) in zip(sides, [0...0.4, 0.4...0.8]) {
+      try side.forward(tokens, batch: batch, monitor: part.part(span), "window \(range.upperBound) of \(windows.count)")
+    }
+    let rows = try compare(sides, tokens: tokens, batch: batch, height: height, compute: compute, monitor: part)
+    perWindow += try windows.means(rows.map(\.divergence), windows: range)
+    losses[0] += try windows.means(rows.map(\.loss), windows: range)
+    losses[1] += try windows.means(rows.map(\.referenceLoss), windows: range)
+    same += rows.count { $0.sameTopToken }
+    tokensKL += rows.map(\.divergence)
+  }
+  tokensKL.sort()
+  return Divergence(
+    sortedTokens: tokensKL, perWindow: perWindow, sameTopTokens: same,
+    model: Perplexity(perWindow: losses[0], tokens: windows.predictedTokens),
+    reference: Perplexity(perWindow: losses[1], tokens: windows.predictedTokens))
+}
+
+/// Rows of which both logits exist at a time: 32 MiB a side, and enough that products have their speed.
+private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 23) / vocabulary / 16 * 16)) }
+
+/// The predicted positions of a batch, in order.
+private func compare(
+  _ sides: [DivergenceSide], tokens: [Int32], batch: Batch, height: Int, compute: Compute, monitor: Monitor
+) throws(Cancelled) -> [RowDivergence] {
+  let vocabulary = sides[0].state.transformer.shape.vocabularySize
+  let targets = CrossEntropy.nextTokens(tokens, length: batch.length)
+  let logits = sides.map { $0.logits(rows: batch.tokens, compute: compute) }
+  var rows: [RowDivergence] = []
+  for first in stride(from: 0, to: batch.tokens, by: height) {
+    let range = first..<min(batch.tokens, first + height)
+    let own = try logits[0].logits(ofRows: range, cancellation: monitor.cancellation)
+    let reference = try logits[1].logits(ofRows: range, cancellation: monitor.cancellation)
+    rows += try compute.divergences(
+      own, from: reference, targets: Array(targets[range]), vocabulary: vocabulary,
+      cancellation: monitor.cancellation
+    ).compactMap { $0 }
+    monitor.report(0.8 + 0.2 * Double(range.upperBound) / Double(batch.tokens), "comparing distributions")
+  }
+  return rows
+}
+
+/// One of the two models with its working memory.
+private final class DivergenceSide {
+  let state: ModelState
+  private let precision: Precision
+  private let pass: ForwardPass
+  private let hidden: FloatBuffer
+
+  init(_ state: ModelState, batch: Batch, precision: Precision, compute: Compute) {
+    self.state = state
+    self.precision = precision
+    pass = state.transformer.makeForwardPass(batch: batch, compute: compute, precision: precision)
+    hidden = FloatBuffer(count: batch.tokens * state.transformer.shape.hiddenSize)
+  }
+
+  /// Takes tokens through all layers.
+  func forward(_ tokens: [Int32], batch: Batch, monitor: Monitor, _ message: String) throws(Cancelled) {
+    let layers = state.transformer.shape.layers
+    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: state.revision)
+    for layer in 0..<layers {
+      try pass.layer(
+        layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation)
+      monitor.report(Double(layer + 1) / Double(layers), "\(message), layer \(layer + 1)")
+    }
+  }
+
+  /// The logits of the first `rows` rows, a few at a time.
+  func logits(rows: Int, compute: Compute) -> TeacherLogits {
+    TeacherLogits(
+      state.transformer, hidden: hidden.pointer, rows: rows, weights: state.revision, compute: compute,
+      precision: precision)
+  }
+}

@@ -1,0 +1,78 @@
+// prune/preview: what a pruning or edits would do.
+
+import Checkpoints
+import Compression
+import JSON
+import Tensors
+import WireTypes
+import Workspace
+
+let previewRoutes = [
+  Route(
+    PrunePreview.self, model: \.model,
+    access: { params in
+      var access = Access.reading(.model(params.model), .dataset(params.dataset))
+      if case .pruning(let pruning) = params.change {
+        access.reads.insert(.plugins)
+        for term in pruning.terms { access.reads.insert(.scores(term.scores)) }
+      }
+      return access
+    }, prepare: preview)
+]
+
+private func preview(_ params: PrunePreview.Params, _ context: ServerContext) throws -> Plan {
+  let model = try context.model(params.model)
+  let state = try model.state(params.revision)
+  let dataset = try context.dataset(params.dataset)
+  let changes = try context.changes(params, state)
+  let compute = try context.compute()
+  return .work(.compute) { monitor in
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let result = try Compression.preview(
+      state, changes: changes.map(\.change), dataset: dataset, store: context.statistics, compute: compute,
+      monitor: monitor, diagnostics: diagnostics)
+    try model.checkpoint.requireIntact()
+    return PrunePreview.result(
+      model: params.model, revision: state.revision.id, dataset: params.dataset,
+      previews: zip(changes, result.changes).map { PrunePreview.Preview($0.name, $1) },
+      reusedLayers: result.reusedLayers, neededLayers: result.neededLayers, diagnostics: diagnostics.json,
+      seconds: monotonicSeconds() - start)
+  }
+}
+
+extension ServerContext {
+  /// The changes that a request is about, each with what it is called.
+  fileprivate func changes(
+    _ params: PrunePreview.Params, _ state: ModelState
+  ) throws -> [(name: String, change: PreviewedChange)] {
+    switch params.change {
+    case .edits(let edits): return [("edits", .edits(edits.compactMap(Compression.MaskEdit.init)))]
+    case .pruning(let pruning):
+      return try pruning.targets.map { target in
+        let plan = try plan(pruning, target: try SparsityTarget(target), state)
+        if let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
+        return (plan.target.description, .pruning(plan))
+      }
+    }
+  }
+}
+
+extension PrunePreview.Preview {
+  fileprivate init(_ target: String, _ change: ChangePreview) {
+    let perToken = change.bytesPerToken, multiplications = change.multiplications, cuts = change.cutsUnits
+    func forms(_ bytes: FormBytes) -> PrunePreview.Forms {
+      PrunePreview.Forms(dense: bytes.dense, bitmask: bytes.bitmask, shrunk: cuts ? bytes.shrunk : nil)
+    }
+    func ratio(_ dense: Int, _ form: Int) -> Double { Double(dense) / Double(max(1, form)) }
+    self.init(
+      target: target, sparsity: change.sparsity, outputError: change.error.relative, bytes: forms(change.modelBytes),
+      decoding: PrunePreview.Speedups(
+        bitmask: ratio(perToken.dense, perToken.bitmask), shrunk: cuts ? ratio(perToken.dense, perToken.shrunk) : nil),
+      forward: PrunePreview.Speedups(
+        bitmask: 1, shrunk: cuts ? ratio(multiplications.dense, multiplications.shrunk) : nil),
+      tensors: change.tensors.map {
+        PrunePreview.Tensor(
+          tensor: $0.name, sparsity: $0.sparsity, outputError: $0.error.relative, bytes: forms($0.bytes))
+      })
+  }
+}
