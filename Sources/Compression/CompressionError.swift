@@ -18,6 +18,10 @@ package enum CompressionError: Error, Equatable {
   case regionOutside(tensor: String, region: String, rows: Int, columns: Int)
   case regionTooLarge(values: Int, maximum: Int)
   case editInvalid(index: Int, reason: String)
+  case unitUnknown(plugin: String, unit: String, known: [String])
+  case unitRequestInvalid(reason: String)
+  case channelsNotRemovable(reason: String)
+  case residualHeadsInvalid(reason: String)
   case maskFileMismatch(path: String, reason: String)
   case memoryInsufficient(purpose: String, needed: Int, available: Int)
 
@@ -41,6 +45,10 @@ package enum CompressionError: Error, Equatable {
     case .regionOutside: "regionOutside"
     case .regionTooLarge: "regionTooLarge"
     case .editInvalid: "editInvalid"
+    case .unitUnknown: "unitUnknown"
+    case .unitRequestInvalid: "unitRequestInvalid"
+    case .channelsNotRemovable: "channelsNotRemovable"
+    case .residualHeadsInvalid: "residualHeadsInvalid"
     case .maskFileMismatch: "maskFileMismatch"
     case .memoryInsufficient: "memoryInsufficient"
     }
@@ -91,6 +99,14 @@ package enum CompressionError: Error, Equatable {
       "The region has \(values) values; one answer carries at most \(maximum). Ask for a smaller region or a heatmap."
     case .editInvalid(let index, let reason):
       "Edit \(index) is not valid: \(reason). No edit was made."
+    case .unitUnknown(let plugin, let unit, let known):
+      "The plugin \"\(plugin)\" does not score the unit \"\(unit)\"; it scores \(known.joined(separator: ", "))."
+    case .unitRequestInvalid(let reason):
+      "That cannot be asked of scores of units: \(reason)."
+    case .channelsNotRemovable(let reason):
+      "Channels of the hidden state cannot be taken out of this model: \(reason). Cut heads, neurons or layers instead."
+    case .residualHeadsInvalid(let reason):
+      "Cut heads cannot be added back: \(reason). Leave `residualHeads` out."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
     case .memoryInsufficient(let purpose, let needed, let available):
