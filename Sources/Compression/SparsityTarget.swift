@@ -23,7 +23,7 @@ package enum SparsityTarget: Sendable, Equatable {
   }
 
   /// How many of `count` scores a ratio prunes; the reference rounds down in double.
-  static func pruned(_ ratio: Double, of count: Int) -> Int { min(count, Int(Double(count) * ratio)) }
+  package static func pruned(_ ratio: Double, of count: Int) -> Int { min(count, Int(Double(count) * ratio)) }
 }
 
 extension SparsityTarget: CustomStringConvertible {

@@ -1,50 +1,46 @@
 // The host as a plugin sees it during one call: the C functions of `espalier_host`, and the state behind them.
 
 import CPluginABI
+import Compression
+import Glibc
 import Synchronization
 import Tensors
 
-/// What the application gives to plugins.
-package struct PluginServices: Sendable {
-  /// How much a log line matters; numbered as in the Language Server Protocol.
-  package enum LogLevel: Int32, Sendable {
-    case error = 1
-    case warning = 2
-    case info = 3
-    case debug = 4
-  }
-
-  /// Takes a log line; called on any thread.
-  package let log: @Sendable (_ level: LogLevel, _ plugin: String, _ message: String) -> Void
-  /// Calls the body once for each of `0..<count`, on several threads, and returns when all are done.
-  package let parallelFor: @Sendable (_ count: Int, _ body: @Sendable (Int) -> Void) -> Void
-
-  package init(
-    log: @escaping @Sendable (_ level: LogLevel, _ plugin: String, _ message: String) -> Void,
-    parallelFor: @escaping @Sendable (_ count: Int, _ body: @Sendable (Int) -> Void) -> Void
-  ) {
-    self.log = log
-    self.parallelFor = parallelFor
-  }
-}
-
-/// The state of one call into a plugin.
+/// The state of one call into a plugin. Made on the thread of the call.
 final class HostCall: Sendable {
   private let plugin: String
-  private let services: PluginServices
-  private let monitor: Monitor
+  let services: PluginServices
+  let monitor: Monitor
+  private let diagnostics: Diagnostics
+  /// The block of a block compensator's call.
+  let region: RegionCall?
+  private let thread = pthread_self()
   private let inLoop = Atomic<Bool>(false)
-  private let loopCutShort = Atomic<Bool>(false)
+  private let cutShort = Atomic<Bool>(false)
+  private let failure = Mutex<(any Error)?>(nil)
 
-  init(plugin: String, services: PluginServices, monitor: Monitor) {
+  init(
+    plugin: String, services: PluginServices, monitor: Monitor, diagnostics: Diagnostics, region: RegionCall? = nil
+  ) {
     self.plugin = plugin
     self.services = services
     self.monitor = monitor
+    self.diagnostics = diagnostics
+    self.region = region
   }
 
-  /// True once a cancellation has kept a parallel loop from doing all its work: whatever the plugin says then, its
-  /// result is not whole.
-  var wasCutShort: Bool { loopCutShort.load(ordering: .relaxed) }
+  /// True once a cancellation has kept a service from doing all its work: whatever the plugin says then, its result is
+  /// not whole.
+  var wasCutShort: Bool { cutShort.load(ordering: .relaxed) }
+  func noteCutShort() { cutShort.store(true, ordering: .relaxed) }
+
+  /// The first error of the host's own services, which outranks whatever the plugin made of it.
+  var serviceFailure: (any Error)? { failure.withLock { $0 } }
+  func note(_ error: any Error) { failure.withLock { if $0 == nil { $0 = error } } }
+
+  /// Whether a parallel loop of this call is under way, on whatever threads.
+  var isInLoop: Bool { inLoop.load(ordering: .acquiring) }
+  var isOnItsThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
 
   /// Runs `body` with a host that lives as long as `body`.
   func withHost<Result>(_ body: (UnsafePointer<espalier_host>) -> Result) -> Result {
@@ -52,21 +48,47 @@ final class HostCall: Sendable {
       struct_size: UInt32(MemoryLayout<espalier_host>.size),
       abi_major: UInt32(ESPALIER_ABI_MAJOR), abi_minor: UInt32(ESPALIER_ABI_MINOR), reserved: 0,
       context: Unmanaged.passUnretained(self).toOpaque(),
-      get_extension: { _, _ in nil },
+      get_extension: { host, id in HostCall.of(host)?.hostExtension(id) },
       log: { host, level, text in HostCall.of(host)?.log(level, text) },
       progress: { host, fraction, text in HostCall.of(host)?.progress(fraction, text) },
       cancelled: { host in HostCall.of(host)?.monitor.cancellation.isCancelled == true ? 1 : 0 },
       parallel_for: { host, count, body, context in
         HostCall.of(host)?.parallelFor(count, body, context) ?? ESPALIER_INVALID_ARGUMENT
       },
-      diagnose: { _, _, _, _, _ in })
+      diagnose: { host, level, kind, tensor, text in HostCall.of(host)?.diagnose(level, kind, tensor, text) })
     return withExtendedLifetime(self) { withUnsafePointer(to: host) { body($0) } }
   }
 
   /// The call behind a host pointer that came back from a plugin.
-  private static func of(_ host: UnsafePointer<espalier_host>?) -> HostCall? {
+  static func of(_ host: UnsafePointer<espalier_host>?) -> HostCall? {
     guard let context = host?.pointee.context else { return nil }
     return Unmanaged<HostCall>.fromOpaque(context).takeUnretainedValue()
+  }
+
+  private func hostExtension(_ id: UnsafePointer<CChar>?) -> UnsafeRawPointer? {
+    guard let id else { return nil }
+    if strcmp(id, ESPALIER_LINEAR_ALGEBRA) == 0 { return LinearAlgebraTable.pointer }
+    if strcmp(id, ESPALIER_REGION) == 0 { return region?.pointer }
+    return nil
+  }
+
+  private func diagnose(
+    _ level: Int32, _ kind: UnsafePointer<CChar>?, _ tensor: UnsafePointer<CChar>?, _ text: UnsafePointer<CChar>?
+  ) {
+    let severity: Diagnostic.Severity =
+      switch level {
+      case ESPALIER_LOG_ERROR: .error
+      case ESPALIER_LOG_WARNING: .warning
+      default: .information
+      }
+    // One byte more than allowed, so that a longer word is not taken for a shorter one.
+    let word = ForeignText.repaired(kind, limit: 65)
+    let isWord = word.utf8.count <= 64 && ForeignText.isCamelCase(word)
+    let subject = ForeignText.repaired(tensor, limit: 1024)
+    diagnostics.add(
+      Diagnostic(
+        severity, kind: isWord ? word : "plugin", tensor: subject.isEmpty ? nil : subject,
+        ForeignText.repaired(text, limit: 4096)))
   }
 
   private func log(_ level: Int32, _ text: UnsafePointer<CChar>?) {
@@ -113,7 +135,7 @@ final class HostCall: Sendable {
       }
     }
     let status = outcome.status.load(ordering: .relaxed)
-    if status != ESPALIER_OK && cancellation.isCancelled { loopCutShort.store(true, ordering: .relaxed) }
+    if status != ESPALIER_OK && cancellation.isCancelled { noteCutShort() }
     return status
   }
 

@@ -9,11 +9,17 @@ extension PluginError: CustomStringConvertible {
     case .notFound(let id, let loaded):
       let known = loaded.isEmpty ? "none is loaded" : "loaded are \(loaded.joined(separator: ", "))"
       return "There is no plugin '\(id)'; \(known). Load one with plugin/load, or put it on ESPALIER_PLUGIN_PATH."
+    case .otherKind(let id, let wanted, let offers, let available):
+      let others = available.isEmpty ? "none" : available.joined(separator: ", ")
+      return "Plugin '\(id)' offers \(offers.map(\.rawValue).joined(separator: ", ")), but a \(wanted.rawValue) is wanted "
+        + "here. Loaded plugins that offer one: \(others)."
     case .rejected(let path, let rejection):
       return "'\(path)' is not used as a plugin: \(rejection.message)"
     case .failed(let id, let tensor, let status, let message):
       let reason = message.isEmpty ? "it gave no reason" : message
-      return "Plugin '\(id)' could not score '\(tensor)' (\(Self.word(for: status))): \(reason)"
+      return "Plugin '\(id)' could not work on '\(tensor)' (\(Self.word(for: status))): \(reason)"
+    case .contractBroken(let id, let tensor, let violation):
+      return "Plugin '\(id)' gave an invalid result for '\(tensor)': \(violation.message)"
     case .inputInvalid(let id, let tensor, let problem):
       return "Plugin '\(id)' was not called for '\(tensor)': \(problem.message)"
     }
@@ -67,8 +73,8 @@ extension PluginRejection {
       return "it needs plugin ABI \(ESPALIER_ABI_MAJOR).\(found) or newer, this host has "
         + "\(ESPALIER_ABI_MAJOR).\(supported). Use a newer Espalier, or build it with this host's espalier_plugin.h."
     case .structSize(let name, let found, let expected):
-      return "\(name) says that it has \(found) bytes; version \(ESPALIER_ABI_MAJOR).\(ESPALIER_ABI_MINOR) has "
-        + "\(expected). Set struct_size to sizeof the struct."
+      return "\(name) says that it has \(found) bytes; expected are at least \(expected), a multiple of 8. "
+        + "Set struct_size to sizeof the struct."
     case .changedSinceLoaded:
       return "the file has changed since it was loaded, and a loaded library stays as it is until the process ends. "
         + "Restart the daemon, or give the new build another path and id."
@@ -97,14 +103,45 @@ extension PluginInputProblem {
     switch self {
     case .shape(let what, let rows, let columns, let given):
       return "a matrix of \(rows) x \(columns) came with \(given) \(what)."
-    case .momentsMissing:
-      return "it needs moments of the inputs. Give a calibration dataset."
-    case .momentsMismatch(let what, let given, let expected):
-      return "the moments have \(given) \(what), expected \(expected)."
+    case .count(let what, let given, let expected):
+      return "it came with \(given) \(what), expected are \(expected)."
+    case .statisticsMissing(let statistics):
+      return "it needs \(statistics.noun). Give a calibration dataset."
+    case .statisticsMismatch(let statistics, let what, let given, let expected):
+      return "\(statistics.noun) have \(given) \(what), expected \(expected)."
     case .parameterCount(let given, let expected):
       return "it takes \(expected) parameters, given were \(given)."
     case .parameterValue(let name, let given, let allowed):
       return "parameter '\(name)' is \(given), allowed is \(allowed.text)."
+    case .maskValue(let index, let value):
+      return "byte \(index) of the mask is \(value), expected is 0 or 1."
+    case .ratioInvalid(let given):
+      return "the sparsity is \(given), expected is 0...1."
+    case .groupInvalid(let group):
+      return "the group is \(group.rawValue); one matrix at a time has groups matrix, row and column."
+    case .patternDoesNotDivide(let pattern, let columns):
+      return "the pattern \(pattern) does not divide \(columns) columns."
+    case .unitUnknown(let given, let known):
+      return "it scores \(known.map(\.rawValue).joined(separator: ", ")), given were units of kind \(given.rawValue)."
+    case .sensitivityMissing:
+      return "it needs the measured sensitivity of every tensor's layer. Run evaluate/sensitivity first."
+    case .sensitivityInvalid:
+      return "a sensitivity curve must have as many losses as sparsities, finite, ascending from sparsity 0 to at most 1."
+    case .measureMissing:
+      return "it does not measure layers."
+    }
+  }
+}
+
+extension StatisticsNeed {
+  fileprivate var noun: String {
+    switch self {
+    case .moments: "moments of the inputs"
+    case .gram: "Gram matrices of the inputs"
+    case .crossGram: "Gram matrices with the inputs before pruning"
+    case .gradients: "gradients of the loss"
+    case .regionalGradients: "gradients of the block's output"
+    default: words
     }
   }
 }

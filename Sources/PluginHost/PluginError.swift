@@ -6,19 +6,25 @@ package import Compression
 package enum PluginError: Error, Equatable, Sendable {
   /// No loaded plugin has this id.
   case notFound(id: String, loaded: [String])
+  /// The plugin exists but offers no method of the wanted kind; `available` are plugins that do.
+  case otherKind(id: String, wanted: MethodKind, offers: [MethodKind], available: [String])
   /// A file is not used as a plugin. Unless `rejection` says that it was mapped, nothing of it has run.
   case rejected(path: String, PluginRejection)
   /// The plugin's own verdict: a status that is not "ok", and what it wrote as the reason.
   case failed(id: String, tensor: String, status: Int32, message: String)
-  /// The caller broke the contract of `Selector`; the plugin was not called.
+  /// The plugin said "ok", but its result is not what the ABI promises.
+  case contractBroken(id: String, tensor: String, PluginViolation)
+  /// The caller broke the contract of the method's kind; the plugin was not called.
   case inputInvalid(id: String, tensor: String, PluginInputProblem)
 
   /// A stable word for clients.
   package var kind: String {
     switch self {
     case .notFound: "pluginNotFound"
+    case .otherKind: "pluginOfOtherKind"
     case .rejected: "pluginRejected"
     case .failed: "pluginFailed"
+    case .contractBroken: "pluginContractBroken"
     case .inputInvalid: "pluginInputInvalid"
     }
   }
@@ -50,7 +56,7 @@ package enum PluginRejection: Error, Equatable, Sendable {
   case symbolNotData
   case abiMajor(found: UInt32, supported: UInt32)
   case abiMinor(found: UInt32, supported: UInt32)
-  /// A struct of the ABI whose `struct_size` cannot be right.
+  /// A struct of the ABI whose `struct_size` cannot be right; `expected` is the least.
   case structSize(name: String, found: UInt32, expected: UInt32)
   /// The file differs from the one of the same path that is mapped already and cannot be unmapped.
   case changedSinceLoaded
@@ -94,15 +100,28 @@ package enum PluginRejection: Error, Equatable, Sendable {
   }
 }
 
-/// How a call broke the contract of `Selector`.
-package enum PluginInputProblem: Equatable, Sendable {
+/// How a call broke the contract of the method's kind. For several tensors the error names the one, or the first.
+package enum PluginInputProblem: Error, Equatable, Sendable {
   /// `rows` x `columns` is not the number of `what` given.
   case shape(what: String, rows: Int, columns: Int, given: Int)
-  /// The selector needs moments and got none.
-  case momentsMissing
-  /// An array of the moments does not have one element per column, or there are no sequences.
-  case momentsMismatch(what: String, given: Int, expected: Int)
+  /// A list has not as many elements as another.
+  case count(what: String, given: Int, expected: Int)
+  /// The method asked for statistics that are not there.
+  case statisticsMissing(StatisticsNeed)
+  /// Statistics whose sizes do not fit the matrix, or that are of nothing.
+  case statisticsMismatch(StatisticsNeed, what: String, given: Int, expected: Int)
   case parameterCount(given: Int, expected: Int)
   /// A value that its description does not allow.
   case parameterValue(name: String, given: ParameterValue, allowed: ParameterDescription.Kind)
+  case maskValue(index: Int, value: UInt8)
+  case ratioInvalid(given: String)
+  case groupInvalid(MaskGroup)
+  case patternDoesNotDivide(pattern: String, columns: Int)
+  /// A kind of unit that the selector does not know.
+  case unitUnknown(given: UnitKind, known: [UnitKind])
+  case sensitivityMissing
+  /// A curve that does not begin at 0, does not ascend, or is not finite.
+  case sensitivityInvalid
+  /// The allocator has no `measure`.
+  case measureMissing
 }

@@ -37,7 +37,7 @@ package struct PluginIdentity: Sendable, Equatable {
 struct PluginLibrary: Sendable {
   let path: String
   let identity: PluginIdentity
-  let selector: SelectorExtension
+  let offers: PluginOffers
 
   /// Checks and copies the descriptor of a mapped library. Runs its `get_extension`.
   /// - Throws: `notLoadable`, `descriptorMoved`, `fieldInvalid`, `structSize`, `nothingOffered`.
@@ -49,11 +49,9 @@ struct PluginLibrary: Sendable {
     guard let getExtension = descriptor.get_extension else {
       throw .fieldInvalid(field: "get_extension", problem: "is NULL")
     }
-    guard let table = getExtension(ESPALIER_SELECTOR) else { throw .nothingOffered(known: [ESPALIER_SELECTOR]) }
     path = inspected.path
     self.identity = identity
-    selector = try SelectorExtension(
-      at: table, id: identity.id, version: identity.version, summary: identity.summary)
+    offers = try PluginOffers(of: identity, getExtension)
   }
 }
 

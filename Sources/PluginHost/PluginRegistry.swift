@@ -1,6 +1,6 @@
 // Which plugins there are: those in use and those refused, by id and by file. Thread-safe.
 //
-// Unloading forgets a plugin; its library stays mapped (see PluginLibrary.swift), and selectors handed out before go on
+// Unloading forgets a plugin; its library stays mapped (see PluginLibrary.swift), and methods handed out before go on
 // working. Loading the same file again brings it back. A file that has changed meanwhile is refused until a restart:
 // the loader knows libraries by path and would hand out the old code under the new file's name.
 
@@ -22,7 +22,8 @@ package struct PluginListing: Sendable, Equatable {
 package struct PluginDetails: Sendable, Equatable {
   package let identity: PluginIdentity
   package let path: String
-  package let selector: SelectorDescription
+  /// At least one, at most one of each kind, in the order of `MethodKind`.
+  package let methods: [PluginMethod]
 }
 
 package final class PluginRegistry: Sendable {
@@ -116,9 +117,38 @@ package final class PluginRegistry: Sendable {
   /// - Throws: `notFound`.
   package func describe(id: String) throws(PluginError) -> PluginDetails { PluginDetails(try library(id)) }
 
-  /// - Throws: `notFound`.
+  // A method of a kind, by its plugin's id. Each throws `notFound`; `otherKind` if the plugin offers no such method.
+
   package func selector(id: String) throws(PluginError) -> any Selector {
-    PluginSelector(try library(id).selector, services: services)
+    PluginSelector(try offer(id, .selector, \.selector), services: services)
+  }
+  package func unitSelector(id: String) throws(PluginError) -> any UnitSelector {
+    PluginUnitSelector(try offer(id, .unitSelector, \.unitSelector), services: services)
+  }
+  package func solver(id: String) throws(PluginError) -> any Solver {
+    PluginSolver(try offer(id, .solver, \.solver), services: services)
+  }
+  package func compensator(id: String) throws(PluginError) -> any Compensator {
+    PluginCompensator(try offer(id, .compensator, \.compensator), services: services)
+  }
+  package func blockCompensator(id: String) throws(PluginError) -> any BlockCompensator {
+    PluginBlockCompensator(try offer(id, .blockCompensator, \.blockCompensator), services: services)
+  }
+  package func refiner(id: String) throws(PluginError) -> any Refiner {
+    PluginRefiner(try offer(id, .refiner, \.refiner), services: services)
+  }
+  package func allocator(id: String) throws(PluginError) -> any Allocator {
+    PluginAllocator(try offer(id, .allocator, \.allocator), services: services)
+  }
+
+  private func offer<Offer>(
+    _ id: String, _ kind: MethodKind, _ part: KeyPath<PluginOffers, Offer?>
+  ) throws(PluginError) -> Offer {
+    let library = try library(id)
+    if let offer = library.offers[keyPath: part] { return offer }
+    let others = entries.withLock { $0.compactMap(\.library) }.filter { $0.offers[keyPath: part] != nil }
+    throw .otherKind(
+      id: id, wanted: kind, offers: library.offers.methods.map(\.kind), available: others.map(\.identity.id).sorted())
   }
 
   private func library(_ id: String) throws(PluginError) -> PluginLibrary {
@@ -157,6 +187,6 @@ extension PluginDetails {
   fileprivate init(_ library: PluginLibrary) {
     identity = library.identity
     path = library.path
-    selector = library.selector.description
+    methods = library.offers.methods
   }
 }

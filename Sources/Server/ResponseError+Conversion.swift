@@ -108,6 +108,11 @@ extension ResponseError {
     var facts: JSONObject = [:]
     switch error {
     case .notFound(_, let loaded): facts["known"] = JSON(loaded)
+    case .otherKind(let id, let wanted, let offers, let available):
+      facts["plugin"] = JSON(id)
+      facts["wanted"] = JSON(wanted.rawValue)
+      facts["offers"] = JSON(offers.map(\.rawValue))
+      facts["known"] = JSON(available)
     case .rejected(let path, let rejection):
       facts["path"] = JSON(path)
       facts["reason"] = JSON(rejection.reason)
@@ -115,7 +120,7 @@ extension ResponseError {
       facts["plugin"] = JSON(id)
       facts["tensor"] = JSON(tensor)
       facts["status"] = JSON(Int(status))
-    case .inputInvalid(let id, let tensor, _):
+    case .contractBroken(let id, let tensor, _), .inputInvalid(let id, let tensor, _):
       facts["plugin"] = JSON(id)
       facts["tensor"] = JSON(tensor)
     }

@@ -36,7 +36,8 @@ final class ServerContext: Sendable {
         log: { level, plugin, message in
           sendLog(LogMessage.Level(rawValue: Int(level.rawValue)) ?? .log, "\(plugin): \(message)", to: outbox)
         },
-        parallelFor: { count, body in pool.parallelFor(count) { iteration, _ in body(iteration) } }))
+        parallelFor: { count, body in pool.parallelFor(count) { iteration, _ in body(iteration) } },
+        linearAlgebra: { () throws(BLASError) in try LinearAlgebra(pool: pool) }))
   }
 
   var threads: Int { pool.threads }

@@ -17,7 +17,7 @@ package enum BLASError: Error, Equatable {
       "OpenBLAS could not be loaded (tried \(names.joined(separator: ", "))): \(reason). "
         + "Install it, on Debian and Ubuntu: apt-get install libopenblas0-pthread"
     case .symbolMissing(let name, let library):
-      "\(library) has no function \(name). Install OpenBLAS 0.3.20 or later with its CBLAS interface."
+      "\(library) has no function \(name). Install OpenBLAS 0.3.20 or later with its CBLAS interface and LAPACK."
     }
   }
 }
@@ -33,6 +33,7 @@ package struct BLAS: Sendable {
   private typealias Text = @convention(c) () -> UnsafePointer<CChar>?
 
   private let sgemm: SGEMM
+  private let library: (name: String, handle: UInt)
   /// The kernels that OpenBLAS chose, in its own words: `SkylakeX`, `Haswell`, ...
   package let coreName: String
   /// Its version and build options.
@@ -68,6 +69,7 @@ package struct BLAS: Sendable {
     guard let (name, handle) = found else {
       throw .libraryMissing(names: Self.libraryNames, reason: reason)
     }
+    library = (name, UInt(bitPattern: handle))
     guard let sgemm = dlsym(handle, "cblas_sgemm") else { throw .symbolMissing(name: "cblas_sgemm", library: name) }
     self.sgemm = unsafeBitCast(sgemm, to: SGEMM.self)
     func text(_ symbol: String) -> String {
@@ -78,6 +80,16 @@ package struct BLAS: Sendable {
     }
     coreName = text("openblas_get_corename")
     configuration = text("openblas_get_config")
+  }
+
+  /// Another function of the library.
+  /// - Parameter type: how it is called; the caller's word is all that there is.
+  /// - Throws: `BLASError.symbolMissing`.
+  func function<Function>(_ symbol: String, as type: Function.Type) throws(BLASError) -> Function {
+    guard let address = dlsym(UnsafeMutableRawPointer(bitPattern: library.handle), symbol) else {
+      throw .symbolMissing(name: symbol, library: library.name)
+    }
+    return unsafeBitCast(address, to: type)
   }
 
   /// C[m, n] = op(A)[m, k] · op(B)[k, n] + beta * C, all row-major; op transposes if asked, and `ld` are floats from

@@ -1,4 +1,4 @@
-// plugin/describe: what a plugin is and takes; its parameters as a JSON schema.
+// plugin/describe: what a plugin is and takes; its methods, with their parameters as JSON schemas.
 
 package import JSON
 
@@ -41,17 +41,59 @@ package enum PluginDescribe: Method {
     }
   }
 
+  /// One method; what its kind does not have is nil and left out.
+  package struct MethodFacts: Sendable {
+    let kind: String
+    let statistics: String
+    let defaultGroup: String?
+    let parameters: [Parameter]
+    package var terms: [String]?
+    package var compensator: String?
+    package var units: [String]?
+    package var needsLosses: Bool?
+    package var changesBias: Bool?
+    package var needsSensitivity: Bool?
+    package var measures: Bool?
+
+    package init(kind: String, statistics: String, defaultGroup: String?, parameters: [Parameter]) {
+      self.kind = kind
+      self.statistics = statistics
+      self.defaultGroup = defaultGroup
+      self.parameters = parameters
+    }
+
+    var json: JSON {
+      var json: JSON = ["kind": JSON(kind), "statistics": JSON(statistics)]
+      if let defaultGroup { json["defaultGroup"] = JSON(defaultGroup) }
+      if let units { json["units"] = JSON(units) }
+      if let needsLosses { json["needsLosses"] = JSON(needsLosses) }
+      if let terms { json["terms"] = JSON(terms) }
+      if let compensator { json["compensator"] = JSON(compensator) }
+      if let changesBias { json["changesBias"] = JSON(changesBias) }
+      if let needsSensitivity { json["needsSensitivity"] = JSON(needsSensitivity) }
+      if let measures { json["measures"] = JSON(measures) }
+      json["parameters"] = schema(parameters)
+      return json
+    }
+  }
+
   package static func result(
-    _ plugin: PluginFacts, vendor: String?, url: String?, licence: String?, parameters: [Parameter]
+    _ plugin: PluginFacts, vendor: String?, url: String?, licence: String?, parameters: [Parameter],
+    methods: [MethodFacts]
   ) -> JSON {
     var result = plugin.json
     result["vendor"] = JSON(vendor)
     result["url"] = JSON(url)
     result["licence"] = JSON(licence)
-    result["parameters"] = [
+    result["parameters"] = schema(parameters)
+    result["methods"] = .array(methods.map(\.json))
+    return result
+  }
+
+  private static func schema(_ parameters: [Parameter]) -> JSON {
+    [
       "type": "object", "additionalProperties": false,
       "properties": .object(JSONObject(parameters.map { ($0.name, $0.schema) })),
     ]
-    return result
   }
 }

@@ -13,13 +13,16 @@ package enum PluginList: Method {
 package struct PluginFacts: Sendable {
   let json: JSON
 
+  /// - Parameters:
+  ///   - kinds: of its methods, at least one; `statistics` and `defaultGroup` are those of the first.
   package init(
-    plugin: String, path: String, kind: String, version: String, summary: String, statistics: String,
-    defaultGroup: String
+    plugin: String, path: String, kinds: [String], version: String, summary: String, statistics: String,
+    defaultGroup: String?
   ) {
     json = [
-      "plugin": JSON(plugin), "path": JSON(path), "state": "loaded", "kind": JSON(kind), "version": JSON(version),
-      "summary": JSON(summary), "statistics": JSON(statistics), "defaultGroup": JSON(defaultGroup),
+      "plugin": JSON(plugin), "path": JSON(path), "state": "loaded", "kind": JSON(kinds.first), "kinds": JSON(kinds),
+      "version": JSON(version), "summary": JSON(summary), "statistics": JSON(statistics),
+      "defaultGroup": JSON(defaultGroup),
     ]
   }
 

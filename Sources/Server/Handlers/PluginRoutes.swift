@@ -1,4 +1,4 @@
-// plugin/list, load, unload, describe: the criteria at hand.
+// plugin/list, load, unload, describe: the methods at hand.
 
 import Compression
 import PluginHost
@@ -23,7 +23,7 @@ let pluginRoutes = [
     return .answer(
       PluginDescribe.result(
         PluginFacts(details), vendor: identity.vendor, url: identity.url, licence: identity.licence,
-        parameters: details.selector.method.parameters.map(PluginDescribe.Parameter.init)))
+        parameters: PluginDescribe.schema(details.methods[0]), methods: details.methods.map(PluginDescribe.method)))
   },
 ]
 
@@ -42,11 +42,39 @@ private func facts(_ listing: PluginListing, _ context: ServerContext) -> Plugin
 
 extension PluginFacts {
   fileprivate init(_ details: PluginDetails) {
-    let selector = details.selector
+    let first = details.methods[0]
     self.init(
-      plugin: selector.method.id, path: details.path, kind: "selector", version: selector.method.version,
-      summary: selector.method.summary, statistics: selector.method.statistics.words,
-      defaultGroup: selector.defaultGroup.rawValue)
+      plugin: details.identity.id, path: details.path, kinds: details.methods.map(\.kind.rawValue),
+      version: details.identity.version, summary: details.identity.summary,
+      statistics: first.description.statistics.words, defaultGroup: first.defaultGroup?.rawValue)
+  }
+}
+
+extension PluginDescribe {
+  fileprivate static func schema(_ method: PluginMethod) -> [Parameter] {
+    method.description.parameters.map(Parameter.init)
+  }
+
+  fileprivate static func method(_ method: PluginMethod) -> MethodFacts {
+    var facts = MethodFacts(
+      kind: method.kind.rawValue, statistics: method.description.statistics.words,
+      defaultGroup: method.defaultGroup?.rawValue, parameters: schema(method))
+    switch method {
+    case .selector(let selector):
+      facts.terms = selector.terms
+      facts.compensator = selector.compensator
+    case .unitSelector(let selector):
+      facts.units = UnitKind.allCases.filter(selector.units.contains).map(\.rawValue)
+      facts.needsLosses = selector.needsLosses
+    case .compensator(let compensator):
+      facts.changesBias = compensator.changesBias
+    case .allocator(let allocator):
+      facts.needsSensitivity = allocator.needsSensitivity
+      facts.measures = allocator.measures
+    case .solver, .blockCompensator, .refiner:
+      break
+    }
+    return facts
   }
 }
 
