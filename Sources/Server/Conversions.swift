@@ -24,19 +24,44 @@ extension ServerContext {
     return loaded.dataset
   }
 
-  /// - Throws: `ServerError.scoresNotFound`.
-  func scoreSet(_ name: String) throws(ServerError) -> ScoreSet {
-    guard let set = scores.value(name) else { throw .scoresNotFound(name: name, scores: scores.names) }
-    return set
+  /// Scores of weights.
+  /// - Throws: `ServerError.scoresNotFound`; `CompressionError.unitRequestInvalid` if they are of units.
+  func scoreSet(_ name: String) throws -> ScoreSet {
+    if let set = scores.value(name) { return set }
+    if let units = unitScores.value(name) {
+      throw CompressionError.unitRequestInvalid(
+        reason: "\(name) are of the unit \"\(units.target.rawValue)\", and scores of weights are needed here")
+    }
+    throw ServerError.scoresNotFound(name: name, scores: scores.names + unitScores.names)
+  }
+
+  /// Scores of units.
+  /// - Throws: `ServerError.scoresNotFound`; `CompressionError.unitRequestInvalid` if they are of weights.
+  func unitScoreSet(_ name: String) throws -> UnitScores {
+    if let units = unitScores.value(name) { return units }
+    guard scores.value(name) == nil else {
+      throw CompressionError.unitRequestInvalid(
+        reason: "\(name) are of weights, and scores of units are needed here; see importance/score")
+    }
+    throw ServerError.scoresNotFound(name: name, scores: scores.names + unitScores.names)
   }
 
   /// The plugin of a request with its parameters checked against what it describes, defaults filled in.
   /// - Throws: `PluginError.notFound`; `JSONFieldError` for parameters that are unknown or out of range.
   func criterion(_ param: CriterionParam) throws -> Criterion {
     let selector = try plugins.selector(id: param.plugin)
-    var fields = JSONFields(members: param.parameters, at: "params.parameters")
+    return Criterion(
+      selector: selector,
+      parameters: try values(selector.description.method, param.parameters, at: "params.parameters"))
+  }
+
+  /// One value for each parameter that a method describes, defaults filled in.
+  func values(
+    _ method: MethodDescription, _ given: JSONObject, at path: String
+  ) throws(JSONFieldError) -> OrderedDictionary<String, ParameterValue> {
+    var fields = JSONFields(members: given, at: path)
     var values: OrderedDictionary<String, ParameterValue> = [:]
-    for parameter in selector.description.method.parameters {
+    for parameter in method.parameters {
       switch parameter.kind {
       case .number(let fallback, let minimum, let maximum):
         values[parameter.name] = .number(
@@ -52,7 +77,23 @@ extension ServerContext {
       }
     }
     try fields.finish()
-    return Criterion(selector: selector, parameters: values)
+    return values
+  }
+}
+
+extension DiagnosticFacts {
+  init(_ diagnostic: Diagnostic) {
+    self.init(
+      severity: diagnostic.severity.rawValue, kind: diagnostic.kind, tensor: diagnostic.tensor,
+      message: diagnostic.message)
+  }
+}
+
+extension Diagnostics {
+  /// All of them, as an answer has them.
+  var json: JSON {
+    let (kept, dropped) = all
+    return DiagnosticFacts.list(kept.map(DiagnosticFacts.init), dropped: dropped)
   }
 }
 

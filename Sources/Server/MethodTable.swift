@@ -10,4 +10,4 @@ let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 
 private let allRoutes: [Route] =
   statusRoutes + modelRoutes + generationRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes
-  + revisionRoutes + pruningRoutes + evaluationRoutes + selftestRoutes
+  + revisionRoutes + pruningRoutes + shrinkRoutes + evaluationRoutes + selftestRoutes

@@ -14,6 +14,7 @@ final class ServerContext: Sendable {
   let models = Registry<LoadedModel>(prefix: "model")
   let datasets = Registry<LoadedDataset>(prefix: "d")
   let scores = Registry<ScoreSet>(prefix: "s")
+  let unitScores = Registry<UnitScores>(prefix: "u")
   let calibrations = CalibrationCache(capacityBytes: 256 << 20)
   let scheduler: Scheduler
   let outbox: Outbox

@@ -9,12 +9,14 @@ package enum ImportanceScore: Method {
     package let model: String
     package let revision: String?
     package let criterion: CriterionParam
+    /// `weight`, or a unit that is cut out whole.
+    package let unit: String
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
       revision = try fields.optionalString("revision")
       criterion = try CriterionParam(&fields)
-      _ = try fields.string("unit", oneOf: ["weight"], default: "weight")
+      unit = try fields.string("unit", oneOf: ["weight"] + unitNames, default: "weight")
     }
   }
 
@@ -54,12 +56,12 @@ package struct ScoresFacts: Sendable {
 
   package init(
     scores: String, model: String, revision: String, plugin: String, parameters: [(name: String, value: JSON)],
-    dataset: String?, group: String, bytes: Int
+    dataset: String?, group: String, bytes: Int, unit: String = "weight"
   ) {
     json = [
       "scores": JSON(scores), "model": JSON(model), "revision": JSON(revision), "plugin": JSON(plugin),
       "parameters": .object(JSONObject(parameters.map { ($0.name, $0.value) })), "datasetDigest": JSON(dataset),
-      "unit": "weight", "group": JSON(group), "bytes": JSON(bytes),
+      "unit": JSON(unit), "group": JSON(group), "bytes": JSON(bytes),
     ]
   }
 }

@@ -12,6 +12,8 @@ package enum MaskApply: Method {
     /// Nil: the method's own.
     package let group: String?
     package let modules: [String]?
+    /// Scores of units only: whether each key/value head loses the same number of its heads.
+    package let uniform: Bool?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
@@ -19,6 +21,7 @@ package enum MaskApply: Method {
       target = try SparsityParam(&fields)
       group = try fields.optionalString("group", oneOf: groupNames)
       modules = try fields.optionalGlobs("modules")
+      uniform = try fields.optionalBool("uniform")
     }
   }
 

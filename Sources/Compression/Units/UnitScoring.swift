@@ -40,6 +40,12 @@ package struct UnitScoring: Sendable {
   package let scores: UnitScores
   package let reusedLayers: Int
   package let neededLayers: Int
+
+  package init(scores: UnitScores, reusedLayers: Int, neededLayers: Int) {
+    self.scores = scores
+    self.reusedLayers = reusedLayers
+    self.neededLayers = neededLayers
+  }
 }
 
 /// Scores the structures of `state` for keeping.
