@@ -23,13 +23,13 @@ package struct MaskEdit: Sendable, Equatable {
     case neurons(layer: Int, [Int])
     /// Channels of the hidden state, in the whole model.
     case channels([Int])
-    /// A whole layer: all that it adds to the hidden state.
-    case layer(Int)
+    /// Whole layers: all that they add to the hidden state.
+    case layers([Int])
 
     fileprivate var isStructural: Bool {
       switch self {
       case .tensor, .rows, .columns, .indices: false
-      case .heads, .neurons, .channels, .layer: true
+      case .heads, .neurons, .channels, .layers: true
       }
     }
   }
@@ -109,9 +109,9 @@ private func regions(
   case .neurons(let layer, let neurons):
     return try structural(
       layer: layer, neurons, count: { model.unitCounts(layer: $0).neurons }, name: "neuron", StructuralUnit.neuron)
-  case .layer(let layer):
-    try requireLayer(layer)
-    return regions(model.slices(of: .layer, layer: layer))
+  case .layers(let layers):
+    for layer in layers { try requireLayer(layer) }
+    return regions(layers.flatMap { model.slices(of: .layer, layer: $0) })
   case .channels(let channels):
     try state.requireRemovableChannels()
     let available = model.shape.hiddenSize

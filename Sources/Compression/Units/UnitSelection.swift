@@ -10,6 +10,12 @@ package struct UnitChoice: Sendable, Equatable {
   package let layer: Int?
   /// Ascending; maybe none.
   package let cut: [Int]
+
+  package init(unit: UnitKind, layer: Int?, cut: [Int]) {
+    self.unit = unit
+    self.layer = layer
+    self.cut = cut
+  }
 }
 
 /// Chooses which structures to cut, at least one of every group staying.

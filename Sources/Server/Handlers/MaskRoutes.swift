@@ -199,7 +199,7 @@ extension Compression.MaskEdit {
     case .heads(let layer, let heads): self.init(verb, .heads(layer: layer, heads))
     case .neurons(let layer, let neurons): self.init(verb, .neurons(layer: layer, neurons))
     case .channels(let channels): self.init(verb, .channels(channels))
-    case .layer(let layer): self.init(verb, .layer(layer))
+    case .layers(let layers): self.init(verb, .layers(layers))
     }
   }
 }
