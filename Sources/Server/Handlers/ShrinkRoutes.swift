@@ -38,7 +38,7 @@ private func shrink(_ params: PruneShrink.Params, _ context: ServerContext) thro
     let smaller = LoadedModel(
       shrunk, of: model, revision: state.revision, name: params.name,
       details: ["uniform": "\(params.uniform)", "residualHeads": "\(scores != nil)"])
-    try smaller.checkpoint.requireIntact()
+    try model.checkpoint.requireIntact()  // what was copied was all there
     guard context.models.add(smaller, name: params.name) != nil else {
       throw ServerError.modelExists(name: params.name, source: model.source)
     }
