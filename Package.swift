@@ -13,21 +13,59 @@ let settings: [SwiftSetting] = [
 /// Bundled plugins are plain C libraries: one visible symbol, no Swift runtime linked in.
 let pluginFlags: [CSetting] = [
   .headerSearchPath("../../protocol"),
+  .headerSearchPath("../support"),
   .unsafeFlags(["-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]),
 ]
 let pluginLinking: [LinkerSetting] = [
   .linkedLibrary("m"), .unsafeFlags(["-nostartfiles", "-static-stdlib"]),
 ]
 
+/// Bundled plugins, one for each folder of that name in `plugins/`: the product espalier-NAME is libespalier-NAME.so, which
+/// the daemon finds in its own folder and loads with dlopen like anyone else's.
+let plugins = [
+  "activation-norm",
+  "admm",
+  "alps",
+  "block-influence",
+  "depth-loss",
+  "dsnot",
+  "fluctuation",
+  "gblm",
+  "gram-swap",
+  "least-squares",
+  "least-squares-dense",
+  "magnitude",
+  "mama",
+  "mean-to-bias",
+  "movement",
+  "owl",
+  "regional-fit",
+  "ria",
+  "sensitivity",
+  "snip",
+  "sparsegpt",
+  "taylor",
+  "uniform",
+  "uniform-move",
+  "wanda",
+  "wanda-plus-plus",
+  "wanda-variant",
+]
+
+/// C over the public header alone; `plugins/support` has what several of them compute.
+func plugin(_ name: String) -> Target {
+  .target(
+    name: name, path: "plugins/\(name)", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
+    linkerSettings: pluginLinking)
+}
+
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
 
 let package = Package(
   name: "espalier",
   products: [
-    .executable(name: "espalier", targets: ["espalier"]),
-    .library(name: "espalier-magnitude", type: .dynamic, targets: ["magnitude"]),
-    .library(name: "espalier-wanda", type: .dynamic, targets: ["wanda"]),
-  ],
+    .executable(name: "espalier", targets: ["espalier"])
+  ] + plugins.map { .library(name: "espalier-\($0)", type: .dynamic, targets: [$0]) },
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -90,15 +128,6 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
 
-    // Bundled plugins: C over the public header, loaded with dlopen like anyone else's.
-    .target(
-      name: "magnitude", path: "plugins/magnitude", exclude: ["README.md"], publicHeadersPath: ".",
-      cSettings: pluginFlags,
-      linkerSettings: pluginLinking),
-    .target(
-      name: "wanda", path: "plugins/wanda", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
-      linkerSettings: pluginLinking),
-
     // Tests, one target for each that they test; EndToEndTests drive the built program over its pipe.
     .target(
       name: "TestSupport", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", collections],
@@ -106,7 +135,8 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "JSONRPCTests", dependencies: ["JSONRPC", "JSON"], swiftSettings: settings),
     .testTarget(
-      name: "PluginHostTests", dependencies: ["PluginHost", "Compression", "Tensors"], swiftSettings: settings),
+      name: "PluginHostTests", dependencies: ["PluginHost", "TestSupport", "Compression", "Tensors", collections],
+      exclude: ["Fixtures", "Goldens"], swiftSettings: settings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "JSON", "Tensors", collections], exclude: ["Goldens"],
       swiftSettings: settings),
@@ -144,6 +174,6 @@ let package = Package(
         "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
         "JSON", collections,
       ], swiftSettings: settings),
-  ],
+  ] + plugins.map(plugin),
   cLanguageStandard: .c11
 )

@@ -223,7 +223,7 @@ extern ESPALIER_EXPORT const espalier_plugin_descriptor espalier_plugin;
 // One parameter. Values of all types travel as doubles: one plain array instead of tagged unions.
 typedef struct espalier_parameter {
   uint32_t struct_size;
-  int32_t type;         // ESPALIER_NUMBER, ESPALIER_INTEGER or ESPALIER_BOOLEAN
+  int32_t type;         // ESPALIER_NUMBER, _INTEGER, _BOOLEAN or _CHOICE
   const char *name;     // [plugin-owned] camelCase, at most 64 bytes, unique within the plugin: "normExponent"
   const char *summary;  // [plugin-owned] one line, at most 1024 bytes
   double default_value;
@@ -350,7 +350,8 @@ typedef struct espalier_selector {
   // none. NULL: always all of `statistics`. Must be pure.
   uint32_t (*statistics_for)(const double *parameters, int32_t has_dataset);
   uint32_t term_count;             // at most 8
-  uint32_t reserved;               // 0
+  uint32_t rounds;                 // with a compensator: how often prune/run scores and compensates on its way to the
+                                   // sparsity, at most 64; 0 means once
   const char *const *terms;        // [plugin-owned] names of scores that clients may add, camelCase; NULL if none
   const char *compensator;         // [plugin-owned] id of the plugin that the method was published with for new
                                    // weights, used by prune/run unless the client says otherwise; NULL: none
@@ -394,7 +395,8 @@ typedef struct espalier_solver {
   // moments and Gram matrices are the same objects, so what is derived from them is needed once.
   //   problems  [host-owned] `count` of them, at least 1; `kept` and `weights` of each are the outputs
   // The host sets pruned weights to 0 and refuses weights that are not finite, a group of a pattern that loses fewer or
-  // more than N, and a budget that is missed by more than one weight in a thousand.
+  // more than N, and a budget that is missed, counted over the whole matrix, by more than one weight in a thousand or,
+  // where that is more, one for each group: a row, a column, or 128 columns of a matrix that is one group.
   int32_t (*solve)(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
                    const double *parameters, espalier_message *message);
 } espalier_solver;
@@ -416,7 +418,8 @@ typedef struct espalier_compensator {
   //   matrix   [host-owned] the weights before the mask
   //   kept     [host-owned] rows x columns: 1 for kept weights, 0 for pruned ones
   //   budget   [host-owned] what made the mask, where a method moves within its groups; NULL if the mask was given
-  //   weights  [host-owned] rows x columns: on entry a copy of the matrix's; new values of kept weights go here
+  //   weights  [host-owned] rows x columns: new values of kept weights go here. On entry the matrix's, or what the
+  //            method itself gave in an earlier round, where fewer were pruned: a place to start from
   //   bias     [host-owned] rows: what is to be added to the map's bias, 0 on entry; NULL unless `changes_bias`
   int32_t (*compensate)(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                         const espalier_budget *budget, const double *parameters, float *weights, float *bias,

@@ -6,6 +6,7 @@
 /* elementwise.h */
 CK_KERNEL(void, add, (real *x, const real *y, size_t n), (x, y, n))
 CK_KERNEL(void, axpy, (real *y, real a, const real *x, size_t n), (y, a, x, n))
+CK_KERNEL(void, product_accumulate, (real *sum, const real *x, const real *y, size_t n), (sum, x, y, n))
 CK_KERNEL(void, scale, (real *x, real a, size_t n), (x, a, n))
 CK_KERNEL(void, bias_forward, (real *x, const real *bias, size_t N, size_t C, size_t stride), (x, bias, N, C, stride))
 CK_KERNEL(void, bias_backward, (double *dbias, const real *dout, size_t N, size_t C, size_t stride),
@@ -92,6 +93,8 @@ CK_FLOAT_KERNEL(void, dot_rows_f16,
 /* mask.h, select.h, select_groups.h */
 CK_FLOAT_KERNEL(void, mask_apply, (float *weights, const uint8_t *kept, size_t n), (weights, kept, n))
 CK_FLOAT_KERNEL(size_t, mask_count, (const uint8_t *kept, size_t n), (kept, n))
+CK_FLOAT_KERNEL(void, mask_unpack, (uint8_t *bytes, const uint8_t *kept, size_t n), (bytes, kept, n))
+CK_FLOAT_KERNEL(void, mask_pack, (uint8_t *kept, const uint8_t *bytes, size_t n), (kept, bytes, n))
 CK_FLOAT_KERNEL(int, range, (float *minimum, float *maximum, double *sum, const float *values, size_t n),
                 (minimum, maximum, sum, values, n))
 CK_FLOAT_KERNEL(void, select_row, (uint8_t *kept, const float *scores, size_t n, size_t prune, uint32_t *keys),

@@ -9,6 +9,12 @@ package enum CompressionError: Error, Equatable {
   case patternInvalid(given: String)
   case patternDoesNotDivide(pattern: String, tensor: String, columns: Int)
   case groupNotSequential(group: String)
+  case groupNotSolved(plugin: String)
+  case allocationWithGlobalGroup
+  case solverIsWhole(plugin: String)
+  case allocationImpossible(reason: String)
+  case blockFitNeedsSequence(plugin: String)
+  case termsInvalid(plugin: String, reason: String)
   case datasetRequired(plugin: String)
   case scoresOfAnotherModel(scores: String, model: String)
   case scoresNotComparable(reason: String)
@@ -23,6 +29,8 @@ package enum CompressionError: Error, Equatable {
   case channelsNotRemovable(reason: String)
   case residualHeadsInvalid(reason: String)
   case maskFileMismatch(path: String, reason: String)
+  case statisticsForgotten(tensor: String, limits: String)
+  case statisticsTooLarge(needed: Int, limits: String)
   case memoryInsufficient(purpose: String, needed: Int, available: Int)
 
   /// A stable word for clients.
@@ -36,6 +44,11 @@ package enum CompressionError: Error, Equatable {
     case .patternInvalid: "patternInvalid"
     case .patternDoesNotDivide: "patternDoesNotDivide"
     case .groupNotSequential: "groupNotSequential"
+    case .groupNotSolved: "groupNotSolved"
+    case .solverIsWhole: "solverIsWhole"
+    case .allocationWithGlobalGroup, .allocationImpossible: "allocationInvalid"
+    case .blockFitNeedsSequence: "sequentialRequired"
+    case .termsInvalid: "termsInvalid"
     case .datasetRequired: "datasetRequired"
     case .scoresOfAnotherModel: "scoresOfAnotherModel"
     case .scoresNotComparable: "scoresNotComparable"
@@ -50,6 +63,8 @@ package enum CompressionError: Error, Equatable {
     case .channelsNotRemovable: "channelsNotRemovable"
     case .residualHeadsInvalid: "residualHeadsInvalid"
     case .maskFileMismatch: "maskFileMismatch"
+    case .statisticsForgotten: "statisticsForgotten"
+    case .statisticsTooLarge: "statisticsTooLarge"
     case .memoryInsufficient: "memoryInsufficient"
     }
   }
@@ -78,6 +93,21 @@ package enum CompressionError: Error, Equatable {
     case .groupNotSequential(let group):
       "The group \"\(group)\" compares weights across layers, which a layer-by-layer run cannot. "
         + "Use matrix, row or column, or set `sequential` to false."
+    case .groupNotSolved(let plugin):
+      "The solver \"\(plugin)\" works on one input's tensors at a time and cannot compare weights across all of them. "
+        + "Use the group matrix, row or column."
+    case .solverIsWhole(let plugin):
+      "The solver \"\(plugin)\" chooses masks and weights together: leave out `refinement` and `compensation`, but for a "
+        + "plugin that fits whole blocks."
+    case .allocationWithGlobalGroup:
+      "The group global already shares the sparsity out among the tensors. Leave out `allocation`, or use the group "
+        + "matrix, row or column."
+    case .allocationImpossible(let reason):
+      "The sparsity cannot be shared out: \(reason)."
+    case .blockFitNeedsSequence(let plugin):
+      "The plugin \"\(plugin)\" fits blocks one after the other. Set `sequential` to true."
+    case .termsInvalid(let plugin, let reason):
+      "The plugin \"\(plugin)\" cannot take these `terms`: \(reason)."
     case .datasetRequired(let plugin):
       "A `dataset` is needed (see dataset/load): the plugin \"\(plugin)\" scores by statistics of the inputs, or the run "
         + "goes layer by layer."
@@ -109,6 +139,13 @@ package enum CompressionError: Error, Equatable {
       "Cut heads cannot be added back: \(reason). Leave `residualHeads` out."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
+    case .statisticsForgotten(let tensor, let limits):
+      "The statistics of the inputs of \"\(tensor)\" were computed and are lost: \(limits). Ask again to have them computed "
+        + "anew; if that does not help, free disk space, set ESPALIER_CACHE_DIR to a folder with more, or ask for fewer "
+        + "tensors at a time with `modules`."
+    case .statisticsTooLarge(let needed, let limits):
+      "The statistics of all these inputs would take \(needed >> 20) MiB together, and \(limits). Go layer by layer "
+        + "(`sequential`), or ask for fewer tensors at a time with `modules`."
     case .memoryInsufficient(let purpose, let needed, let available):
       "\(purpose) would take \(needed >> 20) MiB, and \(available >> 20) MiB are available. Free memory (see "
         + "importance/discard and model/unload), or ask for less at a time with `modules` or fewer sequences."

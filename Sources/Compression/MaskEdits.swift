@@ -79,7 +79,7 @@ private func regions(
   of edit: MaskEdit, index: Int, state: ModelState
 ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
   func regions(_ slices: [WeightSlice]) -> [(tensor: String, region: MaskDraft.Region)] {
-    slices.map { ($0.tensor, $0.axis == .rows ? .rows(Array($0.range)) : .columns(Array($0.range))) }
+    state.withAddedBiases(slices).map { ($0.tensor, $0.axis == .rows ? .rows(Array($0.range)) : .columns(Array($0.range))) }
   }
   func requireLayer(_ layer: Int) throws(CompressionError) {
     let layers = state.transformer.shape.layers

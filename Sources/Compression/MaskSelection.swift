@@ -9,29 +9,41 @@ package import Tensors
 /// floor(size * ratio) weights.
 /// - Parameters:
 ///   - scores: by tensor name; the result has the same names.
+///   - allocation: the target of a tensor, where it is not `target`; empty for the group `.global`.
 ///   - group: ignored by a pattern, which always compares within its M inputs.
 /// - Throws: `CompressionError.patternDoesNotDivide`, `Cancelled`.
 package func selectMasks(
-  _ scores: OrderedDictionary<String, ScoreMatrix>, target: SparsityTarget, group: MaskGroup, pool: ComputePool,
-  monitor: Monitor
+  _ scores: OrderedDictionary<String, ScoreMatrix>, target: SparsityTarget, group: MaskGroup,
+  allocation: [String: SparsityTarget] = [:], pool: ComputePool, monitor: Monitor
 ) throws -> OrderedDictionary<String, MaskBits> {
-  if case .pattern(_, let size) = target {
-    for (name, matrix) in scores where matrix.columns % size != 0 {
+  let targets = scores.keys.map { allocation[$0] ?? target }
+  for ((name, matrix), target) in zip(scores, targets) {
+    if case .pattern(_, let size) = target, matrix.columns % size != 0 {
       throw CompressionError.patternDoesNotDivide(
         pattern: target.description, tensor: name, columns: matrix.columns)
     }
   }
+  if group == .global, !allocation.isEmpty { throw CompressionError.allocationWithGlobalGroup }
   let matrices = Array(scores.values)
   let thresholds = globalThresholds(matrices, target: target, group: group, pool: pool)
   var masks = [MaskBits?](repeating: nil, count: matrices.count)
   masks.withUnsafeMutableBufferPointer { masks in
     pool.parallelFor(matrices.count, cancellation: monitor.cancellation) { index, _ in
       masks[index] = selectMask(
-        matrices[index], target: target, group: group, globalThreshold: thresholds?[index], pool: pool)
+        matrices[index], target: targets[index], group: group, globalThreshold: thresholds?[index], pool: pool)
     }
   }
   try monitor.checkCancelled()
   return OrderedDictionary(uniqueKeysWithValues: zip(scores.keys, masks.compactMap { $0 }))
+}
+
+/// The mask of one matrix by itself.
+/// - Parameter group: not `.global`, which takes all matrices together.
+func selectMask(
+  _ matrix: ScoreMatrix, target: SparsityTarget, group: MaskGroup, pool: ComputePool
+) throws(CompressionError) -> MaskBits {
+  if group == .global, case .ratio = target { throw .groupNotSequential(group: group.rawValue) }
+  return selectMask(matrix, target: target, group: group, globalThreshold: nil, pool: pool)
 }
 
 private func selectMask(

@@ -4,6 +4,22 @@ package import OrderedCollections
 package import Tensors
 package import Workspace
 
+/// What a request for scores asks beside the tensors.
+package struct ScoringRequest: Sendable {
+  package let criterion: Criterion
+  /// Calibration data; needed if the selector asks for statistics.
+  package var dataset: Dataset?
+  /// Scores from elsewhere for a selector that combines criteria, by name.
+  package var terms: [(name: String, scores: ScoreSet)] = []
+  /// Training of a copy while gradients are summed; nil leaves the weights where they are.
+  package var training: GradientTraining?
+
+  package init(_ criterion: Criterion, dataset: Dataset? = nil) {
+    self.criterion = criterion
+    self.dataset = dataset
+  }
+}
+
 /// The scores of some tensors and how much of the calibration was remembered.
 package struct Scoring: Sendable {
   package let scores: ScoreSet
@@ -12,27 +28,46 @@ package struct Scoring: Sendable {
   package let neededLayers: Int
 }
 
-/// Scores `tensors` of `state` for keeping.
-/// - Parameters:
-///   - model: the name under which the scores say what they are of.
-///   - dataset: calibration data; needed if the selector declares statistics.
+/// Scores `tensors` of `state` for keeping, all on the same revision (not layer after pruned layer; see
+/// `pruneSequentially`).
+/// - Parameter model: the name under which the scores say what they are of.
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func score(
-  _ state: ModelState, model: String, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion,
-  dataset: Dataset?, cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
+  _ state: ModelState, model: String, tensors: OrderedDictionary<String, PrunableTensor>, request: ScoringRequest,
+  store: StatisticsStore, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> Scoring {
-  let (matrices, calibration) = try scoreMatrices(
-    state, tensors: tensors, criterion: criterion, dataset: dataset, cache: cache, compute: compute,
-    monitor: monitor.part(0...0.9), diagnostics: diagnostics)
-  let scored = try summarised(matrices, pool: compute.pool, monitor: monitor)
-  let description = criterion.description
+  let criterion = request.criterion
+  let need = criterion.statistics(hasDataset: request.dataset != nil)
+  try requireMemory(
+    (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4,
+    for: "Scoring \(tensors.count) tensors")
+  let start = need == .none ? 0 : 0.8
+  let known = try Knowledge(
+    state, tensors: tensors, need: need, dataset: request.dataset, plugin: criterion.id, training: request.training,
+    store: store, compute: compute, monitor: monitor.part(0...start))
+  var plan = PruningPlan(criterion: criterion, target: .ratio(0), group: .matrix, tensors: tensors)
+  plan.terms = request.terms
+  let matrices = MatrixPruning(
+    plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
+  let part = monitor.part(start...0.9)
+  var scores: OrderedDictionary<String, ScoreMatrix> = [:]
+  for tensor in tensors.values {
+    part.report(Double(scores.count) / Double(tensors.count), "scoring \(tensor.name)")
+    let statistics = try known.statistics(of: tensor)
+    statistics.input.reportDeadInputs(of: tensor.name, to: diagnostics)
+    scores[tensor.name] = try criterion.score(
+      matrices.input(tensor, of: state.revision, statistics: statistics),
+      monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+  }
+  let method = criterion.description.method
   let provenance = ScoreProvenance(
-    model: model, revision: state.revision.id, plugin: description.method.id,
-    pluginVersion: description.method.version,
-    parameters: criterion.parameters, dataset: calibration == nil ? nil : dataset?.digest)
+    model: model, revision: state.revision.id, plugin: method.id, pluginVersion: method.version,
+    parameters: criterion.parameters, dataset: need == .none ? nil : request.dataset?.digest)
   return Scoring(
-    scores: ScoreSet(provenance: provenance, defaultGroup: description.defaultGroup, tensors: scored),
-    reusedLayers: calibration?.reusedLayers ?? 0, neededLayers: calibration?.layers.count ?? 0)
+    scores: ScoreSet(
+      provenance: provenance, defaultGroup: criterion.description.defaultGroup,
+      tensors: try summarised(scores, pool: compute.pool, monitor: monitor)),
+    reusedLayers: known.reusedLayers, neededLayers: known.neededLayers)
 }
 
 /// The matrices with their summaries.
@@ -52,31 +87,4 @@ private func summarised(
     scored[tensor.key] = TensorScores(matrix: tensor.value, summary: summary)
   }
   return scored
-}
-
-/// The bare scores of `tensors`, all on the same revision (not layer after pruned layer; see `pruneSequentially`), and
-/// the calibration that they rest on.
-func scoreMatrices(
-  _ state: ModelState, tensors: OrderedDictionary<String, PrunableTensor>, criterion: Criterion, dataset: Dataset?,
-  cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
-) throws -> (matrices: OrderedDictionary<String, ScoreMatrix>, calibration: Calibration?) {
-  let bytes = (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4
-  try requireMemory(bytes, for: "Scoring \(tensors.count) tensors")
-  let scoringStart = criterion.statistics(hasDataset: dataset != nil) == .none ? 0 : 0.8
-  let calibration = try criterion.calibration(
-    state, dataset: dataset, lastLayer: tensors.lastLayer, cache: cache, compute: compute,
-    monitor: monitor.part(0...scoringStart))
-  let scratch = FloatBuffer(count: tensors.largestElementCount)
-  let part = monitor.part(scoringStart...1)
-  var matrices: OrderedDictionary<String, ScoreMatrix> = [:]
-  for tensor in tensors.values {
-    part.report(Double(matrices.count) / Double(tensors.count), "scoring \(tensor.name)")
-    matrices[tensor.name] = try criterion.score(
-      tensor, of: state.revision,
-      statistics: MatrixStatistics(
-        input: InputStatistics(moments: calibration?.moments(of: tensor, model: state.transformer))),
-      scratch: scratch, compute: compute, monitor: Monitor(cancellation: monitor.cancellation),
-      diagnostics: diagnostics)
-  }
-  return (matrices, calibration)
 }

@@ -24,6 +24,8 @@ package struct PluginDetails: Sendable, Equatable {
   package let path: String
   /// At least one, at most one of each kind, in the order of `MethodKind`.
   package let methods: [PluginMethod]
+
+  package func offers(_ kind: MethodKind) -> Bool { methods.contains { $0.kind == kind } }
 }
 
 package final class PluginRegistry: Sendable {

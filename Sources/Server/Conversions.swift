@@ -45,56 +45,6 @@ extension ServerContext {
     }
     throw ServerError.scoresNotFound(name: name, scores: scores.names + unitScores.names)
   }
-
-  /// The plugin of a request with its parameters checked against what it describes, defaults filled in.
-  /// - Throws: `PluginError.notFound`; `JSONFieldError` for parameters that are unknown or out of range.
-  func criterion(_ param: CriterionParam) throws -> Criterion {
-    let selector = try plugins.selector(id: param.plugin)
-    return Criterion(
-      selector: selector,
-      parameters: try values(selector.description.method, param.parameters, at: "params.parameters"))
-  }
-
-  /// One value for each parameter that a method describes, defaults filled in.
-  func values(
-    _ method: MethodDescription, _ given: JSONObject, at path: String
-  ) throws(JSONFieldError) -> OrderedDictionary<String, ParameterValue> {
-    var fields = JSONFields(members: given, at: path)
-    var values: OrderedDictionary<String, ParameterValue> = [:]
-    for parameter in method.parameters {
-      switch parameter.kind {
-      case .number(let fallback, let minimum, let maximum):
-        values[parameter.name] = .number(
-          try fields.double(parameter.name, in: minimum...maximum, default: fallback))
-      case .integer(let fallback, let minimum, let maximum):
-        values[parameter.name] = .integer(
-          Int64(try fields.int(parameter.name, in: Int(minimum)...Int(maximum), default: Int(fallback))))
-      case .boolean(let fallback):
-        values[parameter.name] = .boolean(try fields.bool(parameter.name, default: fallback))
-      case .choice(let fallback, let words):
-        let word = try fields.optionalString(parameter.name, oneOf: words) ?? words[fallback]
-        values[parameter.name] = .choice(index: words.firstIndex(of: word) ?? fallback, word: word)
-      }
-    }
-    try fields.finish()
-    return values
-  }
-}
-
-extension DiagnosticFacts {
-  init(_ diagnostic: Diagnostic) {
-    self.init(
-      severity: diagnostic.severity.rawValue, kind: diagnostic.kind, tensor: diagnostic.tensor,
-      message: diagnostic.message)
-  }
-}
-
-extension Diagnostics {
-  /// All of them, as an answer has them.
-  var json: JSON {
-    let (kept, dropped) = all
-    return DiagnosticFacts.list(kept.map(DiagnosticFacts.init), dropped: dropped)
-  }
 }
 
 extension SparsityTarget {

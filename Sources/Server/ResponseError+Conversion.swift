@@ -20,6 +20,7 @@ extension ResponseError {
     case let error as WorkspaceError: self.init(failed: error.kind, error.message, module: "Workspace")
     case let error as TransformerError: self.init(error)
     case let error as GenerationError: self.init(error)
+    case let error as TrainingError: self.init(failed: error.kind, error.message, module: "Compression")
     case let error as CheckpointError:
       self.init(failed: error.kind, error.message, module: "Checkpoints", facts: ["path": JSON(error.path)])
     case let error as PluginError: self.init(error)
@@ -48,7 +49,7 @@ extension ResponseError {
       self.init(
         failed: error.kind, error.message, module: "Server",
         facts: ["limit": JSON(limit), "retryAfterMs": 100])
-    case .modelExists, .datasetExists, .textUnreadable, .jobNotFound, .shuttingDown:
+    case .modelExists, .datasetExists, .textUnreadable, .methodTwice, .jobNotFound, .shuttingDown:
       self.init(failed: error.kind, error.message, module: "Server")
     }
   }

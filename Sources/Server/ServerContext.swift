@@ -15,7 +15,7 @@ final class ServerContext: Sendable {
   let datasets = Registry<LoadedDataset>(prefix: "d")
   let scores = Registry<ScoreSet>(prefix: "s")
   let unitScores = Registry<UnitScores>(prefix: "u")
-  let calibrations = CalibrationCache(capacityBytes: 256 << 20)
+  let statistics = StatisticsStore()
   let scheduler: Scheduler
   let outbox: Outbox
   let started = monotonicSeconds()

@@ -8,6 +8,7 @@ enum ServerError: Error, Equatable {
   case datasetExists(name: String)
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
+  case methodTwice(kind: String)
   case jobNotFound(job: String)
   case tooManyRequests(limit: Int)
   case shuttingDown
@@ -22,6 +23,7 @@ enum ServerError: Error, Equatable {
     case .datasetExists: "datasetExists"
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
+    case .methodTwice: "methodTwice"
     case .jobNotFound: "jobNotFound"
     case .tooManyRequests: "tooManyRequests"
     case .shuttingDown: "shuttingDown"
@@ -47,6 +49,8 @@ enum ServerError: Error, Equatable {
       return "\(path) cannot be read as text: \(reason)."
     case .scoresNotFound(let name, let scores):
       return "There are no scores \"\(name)\". " + listed(scores, "None were computed yet; see importance/score.")
+    case .methodTwice(let kind):
+      return "`compensation` names two plugins of the kind \(kind); one of each kind can be used."
     case .jobNotFound(let job):
       return "No unfinished request is the job \"\(job)\"; job/list lists them."
     case .tooManyRequests(let limit):

@@ -30,10 +30,16 @@ package struct BLAS: Sendable {
       _ a: UnsafePointer<Float>, _ lda: Int32, _ b: UnsafePointer<Float>, _ ldb: Int32, _ beta: Float,
       _ c: UnsafeMutablePointer<Float>, _ ldc: Int32
     ) -> Void
+  private typealias SSYRK =
+    @convention(c) (
+      _ order: Int32, _ triangle: Int32, _ trans: Int32, _ n: Int32, _ k: Int32, _ alpha: Float,
+      _ a: UnsafePointer<Float>, _ lda: Int32, _ beta: Float, _ c: UnsafeMutablePointer<Float>, _ ldc: Int32
+    ) -> Void
   private typealias Text = @convention(c) () -> UnsafePointer<CChar>?
 
   private let sgemm: SGEMM
   private let library: (name: String, handle: UInt)
+  private let ssyrk: SSYRK
   /// The kernels that OpenBLAS chose, in its own words: `SkylakeX`, `Haswell`, ...
   package let coreName: String
   /// Its version and build options.
@@ -71,7 +77,9 @@ package struct BLAS: Sendable {
     }
     library = (name, UInt(bitPattern: handle))
     guard let sgemm = dlsym(handle, "cblas_sgemm") else { throw .symbolMissing(name: "cblas_sgemm", library: name) }
+    guard let ssyrk = dlsym(handle, "cblas_ssyrk") else { throw .symbolMissing(name: "cblas_ssyrk", library: name) }
     self.sgemm = unsafeBitCast(sgemm, to: SGEMM.self)
+    self.ssyrk = unsafeBitCast(ssyrk, to: SSYRK.self)
     func text(_ symbol: String) -> String {
       guard let function = dlsym(handle, symbol), let text = unsafeBitCast(function, to: Text.self)() else {
         return "unknown"
@@ -103,5 +111,12 @@ package struct BLAS: Sendable {
     sgemm(
       101, transposingA ? 112 : 111, transposingB ? 112 : 111, Int32(m), Int32(n), Int32(k), 1, a, Int32(lda), b,
       Int32(ldb), beta, c, Int32(ldc))
+  }
+
+  /// The upper triangle of C[n, n] = A[k, n]ᵀ · A, row-major; what is below the diagonal stays as it is. `ld` are floats
+  /// from row to row as stored.
+  func gram(n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, _ c: UnsafeMutablePointer<Float>, ldc: Int) {
+    // CblasUpper 121
+    ssyrk(101, 121, 112, Int32(n), Int32(k), 1, a, Int32(lda), 0, c, Int32(ldc))
   }
 }

@@ -65,6 +65,22 @@ extension Compute {
     }
   }
 
+  /// y += factor * x, `count` elements.
+  package func add(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, times factor: Float, count: Int) {
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      ck_axpy(y + range.lowerBound, factor, x + range.lowerBound, range.count)
+    }
+  }
+
+  /// sum += x * y element by element, `count` elements. `x` may be `y`.
+  package func addProduct(
+    _ sum: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int
+  ) {
+    pool.parallelRanges(count, grain: Self.elements) { range, _ in
+      ck_product_accumulate(sum + range.lowerBound, x + range.lowerBound, y + range.lowerBound, range.count)
+    }
+  }
+
   /// x *= factor, `count` elements.
   package func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float, count: Int) {
     pool.parallelRanges(count, grain: Self.elements) { range, _ in

@@ -99,4 +99,11 @@ package struct MaskedTensor: Sendable {
 package protocol WeightSource: Sendable {
   /// The tensor of a canonical name. The name is one of those that the model was checked to have.
   func tensor(_ name: String) -> MaskedTensor
+  /// A bias `[rows]` that was added to the linear map of the weight `name`, which the model's own description has
+  /// without one; nil for none.
+  func addedBias(to name: String) -> MaskedTensor?
+}
+
+extension WeightSource {
+  package func addedBias(to name: String) -> MaskedTensor? { nil }
 }

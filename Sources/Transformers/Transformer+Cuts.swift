@@ -50,6 +50,13 @@ package struct TensorCut: Sendable, Equatable {
   /// Norms over fewer channels: what is multiplied with `factor` is the weight plus `offset`.
   package var scaling: (factor: Double, offset: Double)?
 
+  package init(source: String, rows: [Int]?, columns: [Int]?, scaling: (factor: Double, offset: Double)? = nil) {
+    self.source = source
+    self.rows = rows
+    self.columns = columns
+    self.scaling = scaling
+  }
+
   package static func == (a: TensorCut, b: TensorCut) -> Bool {
     a.source == b.source && a.rows == b.rows && a.columns == b.columns && a.scaling?.factor == b.scaling?.factor
       && a.scaling?.offset == b.scaling?.offset

@@ -45,6 +45,17 @@ extension Transformer {
       input("mlp", (feedForward.gate.map { [$0] } ?? []) + [feedForward.up]), input("mlpDown", [feedForward.down]),
     ]
   }
+
+  /// The bias of each linear map of the blocks that has one, by the map's weight.
+  package var biasNames: [String: String] {
+    var names: [String: String] = [:]
+    for block in blocks {
+      let feedForward = block.feedForward
+      let maps = block.attention.inputs + [block.attention.output, feedForward.up, feedForward.down]
+      for map in maps + (feedForward.gate.map { [$0] } ?? []) { names[map.weight] = map.bias }
+    }
+    return names
+  }
 }
 
 extension Block {

@@ -22,6 +22,12 @@ package struct WeightSlice: Sendable, Equatable {
   package let tensor: String
   package let axis: Axis
   package let range: Range<Int>
+
+  package init(tensor: String, axis: Axis, range: Range<Int>) {
+    self.tensor = tensor
+    self.axis = axis
+    self.range = range
+  }
 }
 
 extension Transformer {

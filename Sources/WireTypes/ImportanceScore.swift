@@ -9,6 +9,8 @@ package enum ImportanceScore: Method {
     package let model: String
     package let revision: String?
     package let criterion: CriterionParam
+    package let terms: [(name: String, scores: String)]
+    package let training: TrainingParam?
     /// `weight`, or a unit that is cut out whole.
     package let unit: String
 
@@ -16,6 +18,12 @@ package enum ImportanceScore: Method {
       model = try fields.string("model")
       revision = try fields.optionalString("revision")
       criterion = try CriterionParam(&fields)
+      terms = try fields.optionalTerms("terms")
+      if var members = try fields.optionalFields("training") {
+        training = try TrainingParam(&members)
+      } else {
+        training = nil
+      }
       unit = try fields.string("unit", oneOf: ["weight"] + unitNames, default: "weight")
     }
   }
@@ -38,12 +46,14 @@ package enum ImportanceScore: Method {
   }
 
   package static func result(
-    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], seconds: Double
+    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], diagnostics: JSON,
+    seconds: Double
   ) -> JSON {
     var result = scores.json
     result["statisticsReused"] = JSON(neededLayers > 0 && reusedLayers == neededLayers)
     result["reusedLayers"] = JSON(reusedLayers)
     result["neededLayers"] = JSON(neededLayers)
+    result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     result["tensors"] = .array(tensors.map(\.json))
     return result

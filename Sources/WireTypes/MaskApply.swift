@@ -12,6 +12,9 @@ package enum MaskApply: Method {
     /// Nil: the method's own.
     package let group: String?
     package let modules: [String]?
+    package let allocation: AllocationParam?
+    /// Calibration data of an allocator.
+    package let dataset: String?
     /// Scores of units only: whether each key/value head loses the same number of its heads.
     package let uniform: Bool?
 
@@ -21,12 +24,15 @@ package enum MaskApply: Method {
       target = try SparsityParam(&fields)
       group = try fields.optionalString("group", oneOf: groupNames)
       modules = try fields.optionalGlobs("modules")
+      allocation = try fields.optionalAllocation("allocation")
+      dataset = try fields.optionalString("dataset")
       uniform = try fields.optionalBool("uniform")
     }
   }
 
-  package static func result(_ pruned: PrunedFacts, seconds: Double) -> JSON {
+  package static func result(_ pruned: PrunedFacts, diagnostics: JSON, seconds: Double) -> JSON {
     var result = pruned.json
+    result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     return result
   }

@@ -36,10 +36,13 @@ package final class MaskBlob: Sendable {
 package struct StoredTensor: Sendable {
   package let weights: WeightsBlob
   package let mask: MaskBlob?
+  /// The weight to whose linear map this bias was added by an edit; nil for the model's own tensors.
+  package let biasOf: String?
 
-  package init(weights: WeightsBlob, mask: MaskBlob? = nil) {
+  package init(weights: WeightsBlob, mask: MaskBlob? = nil, biasOf: String? = nil) {
     self.weights = weights
     self.mask = mask
+    self.biasOf = biasOf
   }
 
   package var elementCount: Int { weights.view.elementCount }
@@ -49,7 +52,7 @@ package struct StoredTensor: Sendable {
   package var masked: MaskedTensor { MaskedTensor(weights: weights.view, mask: mask?.bits) }
 
   /// The same weights under another mask.
-  package func with(mask: MaskBlob?) -> StoredTensor { StoredTensor(weights: weights, mask: mask) }
+  package func with(mask: MaskBlob?) -> StoredTensor { StoredTensor(weights: weights, mask: mask, biasOf: biasOf) }
 }
 
 /// What decides a tensor's values: its identity in the keys of remembered results.

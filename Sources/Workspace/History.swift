@@ -1,4 +1,4 @@
-// The graph of a model's revisions and the place that is current in it. Moves never lose a revision.
+// The graph of a model's revisions and the place that is current in it. Moves never lose a revision; only `forget` does.
 
 package import OrderedCollections
 import Synchronization
@@ -12,6 +12,8 @@ package final class History: Sendable {
     var revisions: OrderedDictionary<String, Revision>
     var branches: OrderedDictionary<String, Branch>
     var branch: String
+    /// The number of the next revision. Numbers of forgotten ones are not used again.
+    var next = 1
   }
 
   fileprivate struct Branch {
@@ -45,7 +47,8 @@ package final class History: Sendable {
   package func commit(_ operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) -> Revision {
     state.withLock { state in
       let revision = Revision(
-        id: "r\(state.revisions.count)", parent: state.current.id, operation: operation, tensors: tensors)
+        id: "r\(state.next)", parent: state.current.id, operation: operation, tensors: tensors)
+      state.next += 1
       state.revisions[revision.id] = revision
       state.moveBranch(to: revision)
       return revision
@@ -103,6 +106,24 @@ package final class History: Sendable {
       state.branches[name] = Branch(head: revision)
       state.branch = name
       return revision
+    }
+  }
+
+  /// Forgets a revision and all that came out of it; their memory is free once nobody works on them.
+  /// - Returns: what was forgotten, in order of creation.
+  /// - Throws: `revisionNotFound`; `revisionInUse` if a branch is at one of them.
+  package func forget(_ id: String) throws(WorkspaceError) -> [String] {
+    try state.withLock { (state) throws(WorkspaceError) in
+      var forgotten: OrderedSet<String> = [try state.revision(id).id]
+      for revision in state.revisions.values {
+        if let parent = revision.parent, forgotten.contains(parent) { forgotten.append(revision.id) }
+      }
+      if let branch = state.branches.first(where: { forgotten.contains($0.value.head.id) }) {
+        throw .revisionInUse(id: id, branch: branch.key, head: branch.value.head.id)
+      }
+      state.revisions.removeAll { forgotten.contains($0.key) }
+      for name in state.branches.keys { state.branches[name]?.undone.removeAll { forgotten.contains($0.id) } }
+      return Array(forgotten)
     }
   }
 

@@ -27,6 +27,8 @@ package final class Revision: Sendable {
   package let operation: Operation
   /// By canonical name, in the order of the checkpoint.
   package let tensors: OrderedDictionary<String, StoredTensor>
+  /// Biases that edits added, by the weight of their linear map.
+  private let addedBiases: [String: MaskedTensor]
   /// Weights pruned by masks, and all weights of the model.
   package let prunedCount: Int
   package let parameterCount: Int
@@ -36,6 +38,9 @@ package final class Revision: Sendable {
     self.parent = parent
     self.operation = operation
     self.tensors = tensors
+    addedBiases = tensors.values.reduce(into: [:]) { biases, tensor in
+      if let weight = tensor.biasOf { biases[weight] = tensor.masked }
+    }
     prunedCount = tensors.values.reduce(0) { $0 + $1.prunedCount }
     parameterCount = tensors.values.reduce(0) { $0 + $1.elementCount }
   }
@@ -51,6 +56,8 @@ package final class Revision: Sendable {
 }
 
 extension Revision: WeightSource {
+  package func addedBias(to name: String) -> MaskedTensor? { addedBiases.isEmpty ? nil : addedBiases[name] }
+
   package func tensor(_ name: String) -> MaskedTensor {
     guard let tensor = tensors[name] else {
       preconditionFailure("no tensor \(name): a model is checked to have every tensor when it is loaded")

@@ -2,6 +2,7 @@
 
 package enum WorkspaceError: Error, Equatable {
   case revisionNotFound(id: String, newest: String)
+  case revisionInUse(id: String, branch: String, head: String)
   case branchNotFound(name: String, branches: [String])
   case branchExists(name: String, revision: String)
   case branchNameInvalid(name: String)
@@ -17,6 +18,7 @@ package enum WorkspaceError: Error, Equatable {
   package var kind: String {
     switch self {
     case .revisionNotFound: "revisionNotFound"
+    case .revisionInUse: "revisionInUse"
     case .branchNotFound: "branchNotFound"
     case .branchExists: "branchExists"
     case .branchNameInvalid: "branchNameInvalid"
@@ -32,7 +34,10 @@ package enum WorkspaceError: Error, Equatable {
   package var message: String {
     switch self {
     case .revisionNotFound(let id, let newest):
-      "There is no revision \"\(id)\"; they run from r0 to \(newest). revision/log lists them."
+      "There is no revision \"\(id)\"; the newest is \(newest), and some may be forgotten. revision/log lists them."
+    case .revisionInUse(let id, let branch, let head):
+      "\(id) cannot be forgotten: the branch \"\(branch)\" is at \(head), which "
+        + (head == id ? "is it" : "came out of it") + ". Check out another revision on that branch first."
     case .branchNotFound(let name, let branches):
       "There is no branch \"\(name)\". Branches: \(branches.joined(separator: ", "))."
     case .branchExists(let name, let revision):

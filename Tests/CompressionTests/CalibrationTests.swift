@@ -22,6 +22,10 @@ func naiveMoments(_ inputs: [Matrix]) -> Moments {
         moments.sumOfMagnitudes[column] += abs(input[row, column])
       }
     }
+    for column in 0..<input.columns {
+      let mean = (0..<input.rows).reduce(0) { $0 + abs(input[$1, column]) } / Double(input.rows)
+      moments.sumOfSquaredMeans[column] += mean * mean
+    }
   }
   return moments
 }
@@ -35,21 +39,37 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
   let sum = TestSupport.difference(Numbers(actual.sum), Numbers(expected.sum), tolerance)
   let squares = TestSupport.difference(Numbers(actual.sumOfSquares), Numbers(expected.sumOfSquares), tolerance)
   let magnitudes = TestSupport.difference(Numbers(actual.sumOfMagnitudes), Numbers(expected.sumOfMagnitudes), tolerance)
-  return sum ?? squares ?? magnitudes
+  let means = TestSupport.difference(
+    Numbers(actual.sumOfSquaredMeans), Numbers(expected.sumOfSquaredMeans), tolerance)
+  return sum ?? squares ?? magnitudes ?? means
+}
+
+/// The sum over all rows of x xᵀ, by plain loops.
+func naiveGram(_ inputs: [Matrix]) -> [Double] {
+  let n = inputs.first?.columns ?? 0
+  var products = [Double](repeating: 0, count: n * n)
+  for input in inputs {
+    for row in 0..<input.rows {
+      for i in 0..<n { for j in 0..<n { products[i * n + j] += input[row, i] * input[row, j] } }
+    }
+  }
+  return products
 }
 
 @Suite struct CalibrationTests {
   static let sites = ["attention", "attentionOutput", "mlp", "mlpDown"]
 
   static func calibrated(
-    _ state: ModelState, _ dataset: Dataset, lastLayer: Int = 1, cache: CalibrationCache, monitor: Monitor = Monitor()
+    _ state: ModelState, _ dataset: Dataset, lastLayer: Int = 1, need: StatisticsNeed = .moments,
+    store: StatisticsStore, monitor: Monitor = Monitor()
   ) throws -> Calibration {
     try calibrate(
-      state, dataset: dataset, lastLayer: lastLayer, cache: cache, compute: Engine.compute, monitor: monitor)
+      state, dataset: dataset, need: need, layers: 0..<lastLayer + 1, store: store, compute: Engine.compute,
+      monitor: monitor)
   }
 
   @Test(arguments: TestModel.tiny)
-  func momentsAreThoseOfPlainLoops(name: String) throws {
+  func statisticsAreThoseOfPlainLoops(name: String) throws {
     let model = try TestModel(tiny: name), dataset = try TestModel.goldenDataset(tiny: name)
     let naive = try NaiveLlama(model)
     var seen: [String: [Matrix]] = [:]
@@ -59,12 +79,22 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
         hidden = naive.layer(layer, hidden) { layer, site, input in seen["\(layer) \(site)", default: []].append(input) }
       }
     }
-    let calibration = try Self.calibrated(model.state, dataset, cache: Engine.cache())
+    let calibration = try Self.calibrated(model.state, dataset, need: .gram, store: Engine.store())
     #expect(calibration.layers.count == 2 && calibration.reusedLayers == 0)
     for layer in 0..<2 {
-      for (moments, site) in zip(calibration.layers[layer], Self.sites) {
-        let expected = naiveMoments(try #require(seen["\(layer) \(site)"]))
-        #expect(difference(moments, expected) == nil, "layer \(layer), \(site)")
+      let statistics = try calibration.statistics(layer: layer, model: model.transformer)
+      for (input, site) in zip(statistics, Self.sites) {
+        let inputs = try #require(seen["\(layer) \(site)"]), moments = try #require(input.moments)
+        #expect(difference(moments, naiveMoments(inputs)) == nil, "layer \(layer), \(site)")
+        let gram = try #require(input.gram)
+        #expect(gram.sequences == 2 && gram.tokens == 38 && gram.inputs == moments.sum.count)
+        let expected = Numbers(naiveGram(inputs), dtype: .f32)
+        let tolerance = Tolerance(absolute: 1e-6 * 38, relative: 1e-5)
+        #expect(TestSupport.difference(Numbers(gram.products.readOnly), expected, tolerance) == nil)
+        let diagonal = Numbers((0..<gram.inputs).map { gram.products.pointer[$0 * (gram.inputs + 1)] })
+        let squares = Numbers(moments.sumOfSquares, dtype: .f32)
+        #expect(TestSupport.difference(diagonal, squares, Tolerance(relative: 1e-6)) == nil)
+        #expect(gram.cross == nil)
       }
     }
   }
@@ -75,13 +105,14 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
     moments.tokens = 10
     moments.sumOfSquares = [1, 2, 3]
     #expect(difference(moments, moments) == nil)
-    for change in 0..<5 {
+    for change in 0..<6 {
       var other = moments
       switch change {
       case 0: other.tokens += 1
       case 1: other.sequences += 1
       case 2: other.sum[1] += 1e-3
       case 3: other.sumOfSquares[2] *= 1.001
+      case 4: other.sumOfSquaredMeans[1] -= 1e-3
       default: other.sumOfMagnitudes[0] = .nan
       }
       #expect(difference(other, moments) != nil)
@@ -92,7 +123,7 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
   @Test func batchesAddUp() throws {
     let model = try TestModel(tiny: "grouped-f32")
     let dataset = try TestModel.randomDataset(seed: 4, sequences: 230, length: 19)
-    let calibration = try Self.calibrated(model.state, dataset, lastLayer: 0, cache: Engine.cache())
+    let calibration = try Self.calibrated(model.state, dataset, lastLayer: 0, store: Engine.store())
     let naive = try NaiveLlama(model)
     var inputs: [Matrix] = []
     for sequence in 0..<230 {
@@ -100,21 +131,23 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
         if site == "attention" { inputs.append(input) }
       }
     }
-    #expect(difference(calibration.layers[0][0], naiveMoments(inputs)) == nil)
+    #expect(difference(calibration.moments(0)[0], naiveMoments(inputs)) == nil)
   }
 
   @Test func secondRunIsRemembered() throws {
     let model = try TestModel(tiny: "grouped-f32"), dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
-    let cache = Engine.cache()
-    let first = try Self.calibrated(model.state, dataset, cache: cache)
-    let second = try Self.calibrated(model.state, dataset, cache: cache)
+    let store = Engine.store()
+    let first = try Self.calibrated(model.state, dataset, store: store)
+    let second = try Self.calibrated(model.state, dataset, store: store)
     #expect(first.reusedLayers == 0 && second.reusedLayers == 2)
-    #expect(first.layers == second.layers, "remembered and computed are equal to the bit")
-    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, cache: cache).reusedLayers == 1)
+    for layer in 0..<2 { #expect(first.moments(layer) == second.moments(layer), "equal to the bit") }
+    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, store: store).reusedLayers == 1)
 
     let other = try TestModel.randomDataset(seed: 1, sequences: 2, length: 19)
-    #expect(try Self.calibrated(model.state, other, cache: cache).reusedLayers == 0)
-    #expect(cache.count == 4 && cache.bytes > 0)
+    #expect(try Self.calibrated(model.state, other, store: store).reusedLayers == 0)
+    #expect(store.count == 4 && store.bytes > 0)
+    let counters = store.counters
+    #expect(counters.hits == 3 && counters.misses == 4 && counters.diskBytes == 0 && counters.damaged == 0)
   }
 
   static func prune(_ model: TestModel, layer: Int) throws {
@@ -125,36 +158,51 @@ func difference(_ actual: Moments, _ expected: Moments) -> String? {
   /// What lies before an edit stays valid; what lies behind it does not; an undone edit was never there.
   @Test func editsReachTheirOwnAndLaterLayersOnly() throws {
     let model = try TestModel(tiny: "grouped-f32"), dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
-    let cache = Engine.cache()
-    let dense = try Self.calibrated(model.state, dataset, cache: cache)
+    let store = Engine.store()
+    let dense = try Self.calibrated(model.state, dataset, store: store)
     try Self.prune(model, layer: 1)
-    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, cache: cache).reusedLayers == 1)
-    let late = try Self.calibrated(model.state, dataset, cache: cache)
-    #expect(late.reusedLayers == 0 && late.layers[0] == dense.layers[0] && late.layers[1] != dense.layers[1])
+    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, store: store).reusedLayers == 1)
+    let late = try Self.calibrated(model.state, dataset, store: store)
+    #expect(late.reusedLayers == 1 && late.moments(0) == dense.moments(0) && late.moments(1) != dense.moments(1))
+    let fresh = try Self.calibrated(model.state, dataset, store: Engine.store())
+    #expect(fresh.reusedLayers == 0 && fresh.moments(1) == late.moments(1), "restarted is as computed from the start")
 
     _ = try model.history.undo()
-    #expect(try Self.calibrated(model.state, dataset, cache: cache).reusedLayers == 2)
+    #expect(try Self.calibrated(model.state, dataset, store: store).reusedLayers == 2)
     try Self.prune(model, layer: 0)
-    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, cache: cache).reusedLayers == 0)
+    #expect(try Self.calibrated(model.state, dataset, lastLayer: 0, store: store).reusedLayers == 0)
   }
 
-  @Test func cancelledCalibrationRemembersNothing() throws {
+  /// Whole layers only are remembered, and they are right.
+  @Test func cancelledCalibrationRemembersWholeLayers() throws {
     let model = try TestModel(tiny: "grouped-f32")
     let dataset = try TestModel.randomDataset(seed: 3, sequences: 260, length: 19)
-    let cache = Engine.cache()
+    let batches = 3, expected = try Self.calibrated(model.state, dataset, store: Engine.store())
     for reports in 1...5 {
+      let store = Engine.store()
       #expect(throws: Cancelled.self) {
-        try Self.calibrated(model.state, dataset, cache: cache, monitor: cancelling(afterReports: reports))
+        try Self.calibrated(model.state, dataset, store: store, monitor: cancelling(afterReports: reports))
       }
+      #expect(store.count == (reports > batches ? 1 : 0), "after \(reports) reports")
+      let resumed = try Self.calibrated(model.state, dataset, store: store)
+      #expect(resumed.reusedLayers == (reports > batches ? 1 : 0))
+      #expect(resumed.moments(0) == expected.moments(0) && resumed.moments(1) == expected.moments(1))
     }
-    #expect(cache.count == 0)
   }
 
   @Test func datasetsThatDoNotFitTheModel() throws {
     let model = try TestModel(tiny: "grouped-f32")
     let long = try TestModel.randomDataset(seed: 1, sequences: 1, length: 65)
     #expect(throws: TransformerError.sequenceTooLong(length: 65, maximum: 64)) {
-      try Self.calibrated(model.state, long, cache: Engine.cache())
+      try Self.calibrated(model.state, long, store: Engine.store())
     }
+  }
+}
+
+extension Calibration {
+  /// Of the inputs of a layer of a tiny model.
+  func moments(_ layer: Int) -> [Moments] {
+    guard let model = try? TestModel(tiny: "grouped-f32").transformer else { return [] }
+    return (try? statistics(layer: layer, model: model))?.compactMap(\.moments) ?? []
   }
 }

@@ -15,7 +15,7 @@ import Workspace
     let plan = PruningPlan(
       criterion: Criterion(Magnitude()), target: .ratio(0.5), group: .matrix, tensors: model.state.prunableTensors)
     let result = try pruneAtOnce(
-      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor())
+      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     model.commit(result.masks)
     return model
   }

@@ -15,7 +15,7 @@ import Workspace
   ) throws -> Scoring {
     try score(
       model.state, model: "tiny", tensors: model.state.prunableTensors, criterion: criterion, dataset: dataset,
-      cache: cache, compute: Engine.compute, monitor: monitor)
+      store: cache, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
   }
 
   @Test(arguments: TestModel.tiny)
@@ -52,7 +52,7 @@ import Workspace
     #expect(first.scores.provenance.dataset == dataset.digest && first.scores.defaultGroup == .row)
     let again = try Self.scored(model, Criterion(Wanda()), dataset: dataset, cache: cache)
     #expect(again.reusedLayers == 2)
-    let moments = try CalibrationTests.calibrated(model.state, dataset, cache: cache).layers[1][3]
+    let moments = try CalibrationTests.calibrated(model.state, dataset, store: cache).moments(1)[3]
     let name = "model.layers.1.mlp.down_proj.weight"
     let weights = Matrix(model.history.current.tensor(name))
     let expected = weights.values.enumerated().map { index, weight in
@@ -85,7 +85,7 @@ import Workspace
     let dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
     #expect(throws: expected) {
       try pruneSequentially(
-        model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: Monitor())
+        model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1)
   }
@@ -106,7 +106,7 @@ import Workspace
       ParameterDescription(name: $0, summary: "", kind: .number(default: 0, minimum: 0, maximum: 9))
     }
     let selector = Custom(parameters: parameters) { input, values, out, _ in
-      guard values == [.number(1), .number(2)], input.moments == nil, out.count == input.rows * input.columns,
+      guard values == [.number(1), .number(2)], input.statistics.input.moments == nil, out.count == input.rows * input.columns,
         input.weights.count == out.count, input.layer.map({ input.tensor.contains("layers.\($0).") }) == true
       else { throw Unexpected() }
       out.initialize(repeating: 1)
@@ -137,7 +137,7 @@ import Workspace
   static func sequentially(
     _ model: TestModel, _ plan: PruningPlan, _ dataset: Dataset, monitor: Monitor = Monitor()
   ) throws -> PruningResult {
-    try pruneSequentially(model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: monitor)
+    try pruneSequentially(model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
   }
 
   /// Wanda layer by layer, in double, on the masks that the engine chose for the layers before: every row loses exactly
@@ -192,7 +192,7 @@ import Workspace
     let plan = Self.plan(model, Wanda(), .ratio(0.5), .row)
     let sequential = try Self.sequentially(model, plan, dataset)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor())
+      model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     #expect(atOnce.layerErrors == nil)
     let first = "model.layers.0.mlp.down_proj.weight", second = "model.layers.1.self_attn.q_proj.weight"
     #expect(sequential.masks[first] == atOnce.masks[first], "all statistics of the first layer are of dense inputs")
@@ -205,11 +205,11 @@ import Workspace
     let model = try TestModel(tiny: "wide-heads-f16"), dataset = try TestModel.goldenDataset(tiny: "wide-heads-f16")
     let plan = Self.plan(model, Magnitude(), .ratio(0.4), group)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor())
+      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     #expect(try Self.sequentially(model, plan, dataset).masks == atOnce.masks)
     let again = try pruneAtOnce(
       model.commit(atOnce.masks), plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute,
-      monitor: Monitor())
+      monitor: Monitor(), diagnostics: Diagnostics())
     #expect(again.masks == atOnce.masks, "pruning again prunes the same")
   }
 
@@ -252,7 +252,7 @@ import Workspace
     #expect(throws: Cancelled.self) {
       try pruneAtOnce(
         model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute,
-        monitor: cancelling(afterReports: 2))
+        monitor: cancelling(afterReports: 2), diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1 && model.history.current.prunedCount == 0)
   }

@@ -105,6 +105,41 @@ import Workspace
     }
   }
 
+  /// Biases that edits added go with the rows of their maps; a layer that still adds one is not gone, one that was cut
+  /// with its bias is.
+  @Test(arguments: ["llama3", "gemma3_text"])
+  func addedBiasesAreCarried(name: String) throws {
+    let dense = try Shrinkable(name), dataset = try TestModel.goldenDataset(tiny: name)
+    let model = dense.state.transformer
+    var tensors = dense.state.revision.tensors, random = Seeded(11)
+    for layer in 0..<2 {
+      for weight in model.linearInputs(layer: layer).flatMap(\.tensors) {
+        let rows = try #require(tensors[weight]).weights.view.rows
+        let values = OwnedBytes(count: 4 * rows) { bytes in
+          for index in 0..<rows {
+            bytes.storeBytes(of: Float(random.int(in: -100...100)) / 500, toByteOffset: 4 * index, as: Float.self)
+          }
+        }
+        let view = try #require(TensorView(storage: values, byteOffset: 0, dtype: .f32, shape: [rows]))
+        tensors[weight.dropLast("weight".count) + "bias"] = StoredTensor(weights: WeightsBlob(view), biasOf: weight)
+      }
+    }
+    let biased = dense.replacing(tensors)
+    #expect(relativeDifference(try biased.outputs(dataset), try dense.outputs(dataset)) > 1e-3)
+    let masked = try biased.cutting(ShrinkTests.choices(model))
+    let small = try masked.shrunk().model
+    #expect(small.state.revision.tensors.values.count { $0.biasOf != nil } == tensors.values.count { $0.biasOf != nil })
+    #expect(small.state.transformer.shape.hiddenSize < model.shape.hiddenSize)
+    #expect(relativeDifference(try small.outputs(dataset), try masked.outputs(dataset)) < 1e-5)
+
+    let shallow = try biased.cutting([.layers([0])])
+    #expect(try shallow.shrunk().model.state.transformer.shape.layers == model.shape.layers - 1)
+    #expect(relativeDifference(try shallow.shrunk().model.outputs(dataset), try shallow.outputs(dataset)) < 1e-5)
+    let unmasked = shallow.replacing(
+      shallow.state.revision.tensors.mapValues { $0.biasOf == nil ? $0 : $0.with(mask: nil) })
+    #expect(try unmasked.shrunk().model.state.transformer.shape.layers == model.shape.layers, "its biases still add")
+  }
+
   /// Tensors of which nothing is cut are the same objects; cut ones keep their plain type.
   @Test func nothingIsCopiedInVain() throws {
     let dense = try Shrinkable("tied-bf16")

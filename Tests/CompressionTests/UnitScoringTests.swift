@@ -16,13 +16,13 @@ import Workspace
     let model = try Shrinkable(name), dataset = try TestModel.goldenDataset(tiny: name)
     let transformer = model.state.transformer
     let calibration = try calibrate(
-      model.state, dataset: dataset, lastLayer: transformer.shape.layers - 1, cache: Engine.cache(),
+      model.state, dataset: dataset, need: .moments, layers: 0..<transformer.shape.layers, store: Engine.store(),
       compute: Engine.compute, monitor: Monitor())
     let selector = CustomUnits(statistics: .moments) { units in
       #expect(units.matrices.count == 1 && units.count * units.width == units.matrices[0].columns)
       let layer = try #require(units.layer), isHead = units.unit == .head
       #expect(units.matrices[0].tensor == transformer.linearInputs(layer: layer)[isHead ? 1 : 3].tensors[0])
-      #expect(units.matrices[0].statistics.input.moments == calibration.layers[layer][isHead ? 1 : 3])
+      #expect(units.matrices[0].statistics.input.moments == calibration.moments[layer][isHead ? 1 : 3])
       // The sum of squared weights of the unit's columns: computed again below.
       return (0..<units.count).map { unit in
         (0..<units.matrices[0].rows).reduce(0.0) { sum, row in
@@ -209,8 +209,8 @@ import Workspace
     let selector = CustomUnits(needsLosses: true) { [Double](repeating: 1, count: $0.count) }
     #expect(throws: Cancelled.self) {
       try scoreUnits(
-        model.state, model: "m", target: .layer, criterion: UnitCriterion(selector: selector, parameters: [:]),
-        dataset: dataset, cache: Engine.cache(), compute: Engine.compute,
+        model.state, model: "m", target: .layer, criterion: UnitCriterion(selector), dataset: dataset,
+        store: Engine.store(), compute: Engine.compute,
         monitor: Monitor(cancellation: cancellation), diagnostics: Diagnostics())
     }
   }

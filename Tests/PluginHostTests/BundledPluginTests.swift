@@ -1,4 +1,4 @@
-// magnitude and wanda as the package builds them: found beside this test program, compared with their formulas.
+// Plugins as the package builds them, found beside this test program; magnitude and wanda compared with their formulas.
 
 import Compression
 import Foundation
@@ -7,6 +7,11 @@ import Tensors
 import Testing
 
 @Suite struct BundledPluginTests {
+  /// Every plugin of the package: the folders of `plugins/` with a README.
+  static let ids = ((try? FileManager.default.contentsOfDirectory(atPath: Project.plugins.path)) ?? [])
+    .filter { FileManager.default.fileExists(atPath: Project.plugins.appending(path: "\($0)/README.md").path) }
+    .sorted()
+
   static func registry() throws -> PluginRegistry {
     let folder = try #require(PluginSearch.executableFolder())
     let registry = PluginRegistry(services: Ear().services)
@@ -14,30 +19,31 @@ import Testing
     return registry
   }
 
-  @Test func bothAreFoundInTheBuildFolder() throws {
+  @Test func theyAreFoundInTheBuildFolder() throws {
     let registry = try Self.registry()
     let loaded = registry.list().compactMap { listing -> String? in
       if case .loaded(let identity) = listing.state { identity.id } else { nil }
     }
-    #expect(loaded == ["magnitude", "wanda"], "build the products espalier-magnitude and espalier-wanda first")
-    #expect(registry.list().count == 2)
+    #expect(Self.ids.contains("magnitude"))
+    #expect(loaded.sorted() == Self.ids, "build all products first: swift build --build-tests")
+    #expect(loaded.count == registry.list().count)
   }
 
   @Test func theyDescribeThemselves() throws {
     let registry = try Self.registry()
-    let magnitude = try registry.describe(id: "magnitude").selector
-    #expect(magnitude.statistics == .none)
+    let magnitude = try #require(registry.describe(id: "magnitude").selector)
+    #expect(magnitude.method.statistics == .none)
     #expect(magnitude.defaultGroup == .matrix)
-    #expect(magnitude.parameters == [])
-    let wanda = try registry.describe(id: "wanda").selector
-    #expect(wanda.statistics == .moments)
+    #expect(magnitude.method.parameters == [])
+    let wanda = try #require(registry.describe(id: "wanda").selector)
+    #expect(wanda.method.statistics == .moments)
     #expect(wanda.defaultGroup == .row)
-    #expect(wanda.parameters.map(\.name) == ["normExponent"])
-    #expect(wanda.parameters.first?.kind == .number(default: 1, minimum: 0, maximum: 4))
+    #expect(wanda.method.parameters.map(\.name) == ["normExponent"])
+    #expect(wanda.method.parameters.first?.kind == .number(default: 1, minimum: 0, maximum: 4))
   }
 
   /// What a plugin exports besides its descriptor could clash with another's.
-  @Test(arguments: ["magnitude", "wanda"])
+  @Test(arguments: ids)
   func onlyTheDescriptorIsExported(id: String) throws {
     let path = try Self.registry().describe(id: id).path
     let symbols = try Workshop.run("nm", ["-D", "--defined-only", path]).split(separator: "\n")
@@ -46,14 +52,17 @@ import Testing
     #expect(symbols == ["espalier_plugin"])
   }
 
-  @Test(arguments: ["magnitude", "wanda"])
+  @Test(arguments: ids)
   func theyCompileWithoutWarnings(id: String) throws {
     let workshop = try Workshop()
     let source = try String(
-      contentsOf: Project.root.appending(path: "plugins/\(id)/\(id).c"), encoding: .utf8)
+      contentsOf: Project.plugins.appending(path: "\(id)/\(id.replacing("-", with: "_")).c"), encoding: .utf8)
     try workshop.compile(
       source, to: "\(id).so",
-      flags: ["-shared", "-fPIC", "-fvisibility=hidden", "-Wshadow", "-Wconversion", "-Wno-unused-parameter", "-lm"])
+      flags: [
+        "-shared", "-fPIC", "-fvisibility=hidden", "-Wshadow", "-Wconversion", "-Wno-unused-parameter", "-lm",
+        "-I", Project.plugins.appending(path: "support").path,
+      ])
   }
 
   @Test(arguments: [(1, 1), (1, 77), (77, 1), (64, 64), (130, 57)])

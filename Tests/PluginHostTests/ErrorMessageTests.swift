@@ -18,27 +18,47 @@ import Testing
       "There is no plugin 'wanda'; none is loaded. Load one with plugin/load, or put it on ESPALIER_PLUGIN_PATH."
     ),
     (
+      .otherKind(id: "wanda", wanted: .solver, offers: [.selector, .refiner], available: ["sparsegpt"]),
+      "pluginOfOtherKind",
+      "Plugin 'wanda' offers selector, refiner, but a solver is wanted here. Loaded plugins that offer one: sparsegpt."
+    ),
+    (
+      .otherKind(id: "wanda", wanted: .blockCompensator, offers: [.selector], available: []), "pluginOfOtherKind",
+      "Plugin 'wanda' offers selector, but a block-compensator is wanted here. Loaded plugins that offer one: none."
+    ),
+    (
+      .contractBroken(id: "x", tensor: "t", .notFinite(what: "weights", index: 3, value: "nan")),
+      "pluginContractBroken",
+      "Plugin 'x' gave an invalid result for 't': weights[3] is nan, expected are finite numbers."
+    ),
+    (
+      .contractBroken(id: "x", tensor: "t", .statisticsUndeclared(asked: 3, declared: .moments)),
+      "pluginContractBroken",
+      "Plugin 'x' gave an invalid result for 't': statistics_for asks for 3, its statistics are 1 (moments); it may ask "
+        + "for less, not for more."
+    ),
+    (
       .failed(id: "wanda", tensor: "t", status: 2, message: "no moments"), "pluginFailed",
-      "Plugin 'wanda' could not score 't' (invalid argument): no moments"
+      "Plugin 'wanda' could not work on 't' (invalid argument): no moments"
     ),
     (
       .failed(id: "wanda", tensor: "t", status: 3, message: ""), "pluginFailed",
-      "Plugin 'wanda' could not score 't' (failed): it gave no reason"
+      "Plugin 'wanda' could not work on 't' (failed): it gave no reason"
     ),
     (
       .failed(id: "wanda", tensor: "t", status: 1, message: ""), "pluginFailed",
-      "Plugin 'wanda' could not score 't' (cancelled, though nobody asked): it gave no reason"
+      "Plugin 'wanda' could not work on 't' (cancelled, though nobody asked): it gave no reason"
     ),
     (
       .failed(id: "wanda", tensor: "t", status: 4, message: "m"), "pluginFailed",
-      "Plugin 'wanda' could not score 't' (out of memory): m"
+      "Plugin 'wanda' could not work on 't' (out of memory): m"
     ),
     (
       .failed(id: "wanda", tensor: "t", status: -9, message: "m"), "pluginFailed",
-      "Plugin 'wanda' could not score 't' (status -9, which the plugin ABI does not define): m"
+      "Plugin 'wanda' could not work on 't' (status -9, which the plugin ABI does not define): m"
     ),
     (
-      .inputInvalid(id: "wanda", tensor: "t", .momentsMissing), "pluginInputInvalid",
+      .inputInvalid(id: "wanda", tensor: "t", .statisticsMissing(.moments)), "pluginInputInvalid",
       "Plugin 'wanda' was not called for 't': it needs moments of the inputs. Give a calibration dataset."
     ),
     (
@@ -47,9 +67,9 @@ import Testing
       "Plugin 'wanda' was not called for 't': a matrix of 2 x 3 came with 5 weights."
     ),
     (
-      .inputInvalid(id: "wanda", tensor: "t", .momentsMismatch(what: "inputs", given: 4, expected: 3)),
+      .inputInvalid(id: "wanda", tensor: "t", .statisticsMismatch(.moments, what: "inputs", given: 4, expected: 3)),
       "pluginInputInvalid",
-      "Plugin 'wanda' was not called for 't': the moments have 4 inputs, expected 3."
+      "Plugin 'wanda' was not called for 't': moments of the inputs have 4 inputs, expected 3."
     ),
     (
       .inputInvalid(id: "wanda", tensor: "t", .parameterCount(given: 0, expected: 1)), "pluginInputInvalid",
@@ -107,16 +127,17 @@ import Testing
     ),
     (
       .abiMajor(found: 2, supported: 1), "abiMajor",
-      "it was built for plugin ABI 2.x, this host has 1.0. Build it with this host's espalier_plugin.h."
+      "it was built for plugin ABI 2.x, this host has 1.1. Build it with this host's espalier_plugin.h."
     ),
     (
-      .abiMinor(found: 3, supported: 0), "abiMinor",
-      "it needs plugin ABI 1.3 or newer, this host has 1.0. Use a newer Espalier, or build it with this host's "
+      .abiMinor(found: 3, supported: 1), "abiMinor",
+      "it needs plugin ABI 1.3 or newer, this host has 1.1. Use a newer Espalier, or build it with this host's "
         + "espalier_plugin.h."
     ),
     (
       .structSize(name: "espalier_selector", found: 8, expected: 32), "structSize",
-      "espalier_selector says that it has 8 bytes; version 1.0 has 32. Set struct_size to sizeof the struct."
+      "espalier_selector says that it has 8 bytes; expected are at least 32, a multiple of 8. Set struct_size to "
+        + "sizeof the struct."
     ),
     (
       .changedSinceLoaded, "changedSinceLoaded",

@@ -8,10 +8,10 @@ import Testing
 @Suite struct HeaderTests {
   static let tags = ["[main-thread]", "[compute-thread]", "[any-thread]"]
 
-  /// Function pointers of the header, with the comment lines above each.
+  /// Function pointers of the header, with the comment lines above each, or those above a struct that speak of all.
   static func functionPointers(in header: String) -> [(name: String, comment: String)] {
     var found: [(String, String)] = []
-    var comment = ""
+    var comment = "", ofAll = ""
     for line in header.split(separator: "\n", omittingEmptySubsequences: false).map({ $0.drop(while: { $0 == " " }) }) {
       if line.hasPrefix("//") {
         comment += line + "\n"
@@ -20,8 +20,10 @@ import Testing
       if let open = line.firstRange(of: "(*"), line[open.upperBound...].first != ")",
         let close = line[open.upperBound...].firstRange(of: ")(")
       {
-        found.append((String(line[open.upperBound..<close.lowerBound]), comment))
+        found.append((String(line[open.upperBound..<close.lowerBound]), comment + ofAll))
       }
+      if line.hasPrefix("typedef struct") { ofAll = comment.contains("All are [") ? comment : "" }
+      if line.hasPrefix("}") { ofAll = "" }
       if line.hasSuffix(";") || line.hasSuffix("{") || line.isEmpty { comment = "" }
     }
     return found
@@ -45,13 +47,18 @@ import Testing
     let header = try Project.header()
     let names = Self.functionPointers(in: header).map(\.name)
     #expect(
-      Set(names) == ["get_extension", "log", "progress", "cancelled", "parallel_for", "body", "score"])
+      Set(names) == [
+        "get_extension", "log", "progress", "cancelled", "parallel_for", "body", "diagnose", "score", "statistics_for",
+        "solve", "compensate", "refine", "fit", "gradient", "measure", "allocate", "product_f32", "product_f64",
+        "cholesky_f32", "cholesky_f64", "cholesky_solve_f32", "cholesky_solve_f64", "cholesky_inverse_f64", "eigen_f32",
+        "eigen_f64",
+      ])
     #expect(Self.untagged(in: header) == [])
   }
 
   @Test func everyStructBeginsWithItsSize() throws {
     let header = try Project.header()
-    #expect(header.components(separatedBy: "typedef struct").count == 8)
+    #expect(header.components(separatedBy: "typedef struct").count == 23)
     #expect(Self.structsWithoutSize(in: header) == [])
   }
 
@@ -66,9 +73,18 @@ import Testing
 
         void (*h)(void);
       } a;
+
+      // All are [any-thread].
+      typedef struct b {
+        void (*i)(void);
+      } b;
+      typedef struct c {
+        void (*j)(void);
+      } c;
       """
-    #expect(Self.untagged(in: bad) == ["f", "h"])
-    #expect(Self.structsWithoutSize(in: bad) == ["typedef struct a {"])
+    #expect(Self.untagged(in: bad) == ["f", "h", "j"])
+    #expect(
+      Self.structsWithoutSize(in: bad) == ["typedef struct a {", "typedef struct b {", "typedef struct c {"])
   }
 
   @Test func includesNothingButIntegersAndSizes() throws {
@@ -104,7 +120,7 @@ import Testing
     let registry = PluginRegistry(services: Ear().services)
     let details = try registry.load(path: workshop.compile(code, to: "squares.so"))
     #expect(details.identity.id == "squares")
-    #expect(details.selector.statistics == .none)
+    #expect(details.selector?.method.statistics == .none)
     let sample = Sample(rows: 3, columns: 5)
     let scores = try sample.score(with: registry.selector(id: "squares"), [])
     #expect(scores == sample.weights.map { $0 * $0 })
@@ -117,7 +133,7 @@ import Testing
     let path = try workshop.compile(code, to: "activation-norm.so", flags: ["-shared", "-fPIC", "-lm"])
     let registry = PluginRegistry(services: Ear().services)
     let details = try registry.load(path: path)
-    #expect(details.selector.statistics == .moments)
+    #expect(details.selector?.method.statistics == .moments)
     let sample = Sample(rows: 4, columns: 6)
     let moments = try #require(sample.moments)
     let scores = try sample.score(with: registry.selector(id: details.identity.id), [.boolean(false)])

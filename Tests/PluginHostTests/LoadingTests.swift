@@ -36,15 +36,17 @@ import Testing
     #expect(
       details.selector
         == SelectorDescription(
-          id: "specimen", version: "0.1.0", summary: "Does what it is told", statistics: .moments,
-          defaultGroup: .column,
-          parameters: [
-            ParameterDescription(
-              name: "behaviour", summary: "What to do", kind: .integer(default: 0, minimum: 0, maximum: 100)),
-            ParameterDescription(
-              name: "amount", summary: "Factor", kind: .number(default: 1, minimum: -2, maximum: 2.5)),
-            ParameterDescription(name: "negate", summary: "Turns the sign", kind: .boolean(default: false)),
-          ]))
+          method: MethodDescription(
+            id: "specimen", version: "0.1.0", summary: "Does what it is told", statistics: .moments,
+            parameters: [
+              ParameterDescription(
+                name: "behaviour", summary: "What to do", kind: .integer(default: 0, minimum: 0, maximum: 100)),
+              ParameterDescription(
+                name: "amount", summary: "Factor", kind: .number(default: 1, minimum: -2, maximum: 2.5)),
+              ParameterDescription(name: "negate", summary: "Turns the sign", kind: .boolean(default: false)),
+            ]),
+          defaultGroup: .column))
+    #expect(details.methods.map(\.kind) == [.selector])
     #expect(try registry.describe(id: "specimen") == details)
     #expect(try registry.selector(id: "specimen").description == details.selector)
   }
@@ -55,7 +57,7 @@ import Testing
     (["MAJOR": "2"], .abiMajor(found: 2, supported: 1)),
     (["MAJOR": "2", "STRUCT_SIZE": "8"], .abiMajor(found: 2, supported: 1)),
     (["MAJOR": "0xffffffff"], .abiMajor(found: .max, supported: 1)),
-    (["MINOR": "1"], .abiMinor(found: 1, supported: 0)),
+    (["MINOR": "2"], .abiMinor(found: 2, supported: 1)),
     (["STRUCT_SIZE": "0"], .structSize(name: "espalier_plugin_descriptor", found: 0, expected: 72)),
     (["STRUCT_SIZE": "64"], .structSize(name: "espalier_plugin_descriptor", found: 64, expected: 72)),
     (["STRUCT_SIZE": "73"], .structSize(name: "espalier_plugin_descriptor", found: 73, expected: 72)),
@@ -255,7 +257,7 @@ import Testing
     (["VENDOR": "\"\\x1b[31m\""], "vendor"),
     (["GET_EXTENSION": "NULL"], "get_extension"),
     (["SCORE": "NULL"], "espalier_selector.score"),
-    (["STATISTICS": "2"], "espalier_selector.statistics"),
+    (["STATISTICS": "32"], "espalier_selector.statistics"),
     (["STATISTICS": "0x80000001"], "espalier_selector.statistics"),
     (["GROUP": "4"], "espalier_selector.default_group"),
     (["GROUP": "-1"], "espalier_selector.default_group"),
@@ -266,7 +268,19 @@ import Testing
     (["AMOUNT": parameter(name: "\"no-camel\"")], "espalier_selector.parameters[1].name"),
     (["AMOUNT": parameter(name: "\"behaviour\"")], "espalier_selector.parameters[1]"),
     (["AMOUNT": parameter(summary: "NULL")], "espalier_selector.parameters[1].summary"),
-    (["AMOUNT": parameter(type: "3")], "espalier_selector.parameters[1].type"),
+    (["AMOUNT": parameter(type: "4")], "espalier_selector.parameters[1].type"),
+    (["AMOUNT": parameter(type: "3")], "espalier_selector.parameters[1].choices"),
+    (["AMOUNT": parameter() + ",.choice_count=2"], "espalier_selector.parameters[1].choices"),
+    (["AMOUNT": choice(count: 1)], "espalier_selector.parameters[1].choices"),
+    (["AMOUNT": choice(count: 33)], "espalier_selector.parameters[1].choices"),
+    (["AMOUNT": choice(words: "one", "one")], "espalier_selector.parameters[1].choices[1]"),
+    (["AMOUNT": choice(words: "one", "Two")], "espalier_selector.parameters[1].choices[1]"),
+    (["AMOUNT": choice(bounds: "0", "0", "2")], "espalier_selector.parameters[1]"),
+    (["AMOUNT": choice(bounds: "0.5", "0", "1")], "espalier_selector.parameters[1]"),
+    (["MORE": ".parameters=PARAMETERS,.term_count=9"], "espalier_selector.terms"),
+    (["MORE": ".parameters=PARAMETERS,.term_count=1"], "espalier_selector.terms"),
+    (["MORE": ".parameters=PARAMETERS,.term_count=1,.terms=(const char*const[]){\"No\"}"], "espalier_selector.terms[0]"),
+    (["MORE": ".parameters=PARAMETERS,.compensator=\"No Such\""], "espalier_selector.compensator"),
     (["AMOUNT": parameter(bounds: "3", "0", "2")], "espalier_selector.parameters[1]"),
     (["AMOUNT": parameter(bounds: "1", "2", "0")], "espalier_selector.parameters[1]"),
     (["AMOUNT": parameter(bounds: "-1", "0", "2")], "espalier_selector.parameters[1]"),
@@ -285,6 +299,15 @@ import Testing
     ".type=\(type),.name=\(name),.summary=\(summary),.default_value=\(value),.minimum=\(minimum),.maximum=\(maximum)"
   }
 
+  static func choice(
+    words: String..., count: Int? = nil, bounds value: String = "0", _ minimum: String = "0", _ maximum: String = "1"
+  ) -> String {
+    let words = words.isEmpty ? ["one", "two"] : words
+    return parameter(type: "3", bounds: value, minimum, maximum)
+      + ",.choice_count=\(count ?? words.count),.choices=(const char*const[]){"
+      + words.map { "\"\($0)\"" }.joined(separator: ",") + "}"
+  }
+
   @Test(arguments: badFields.indices)
   func aBadFieldIsNamed(index: Int) throws {
     let (definitions, field) = Self.badFields[index]
@@ -300,7 +323,10 @@ import Testing
   func aPluginOfAnUnknownKindIsRefused(id: String) throws {
     let workshop = try Workshop()
     let path = try workshop.compile(Specimen.source, to: "kind.so", definitions: ["EXTENSION": id])
-    #expect(Self.rejection(of: path) == .nothingOffered(known: ["espalier.selector/1"]))
+    #expect(Self.rejection(of: path) == .nothingOffered(known: [
+      "espalier.selector/1", "espalier.unit-selector/1", "espalier.solver/1", "espalier.compensator/1",
+      "espalier.block-compensator/1", "espalier.refiner/1", "espalier.allocator/1",
+    ]))
   }
 
   @Test(arguments: [0, 24, 33, 8192] as [UInt32])
@@ -318,7 +344,7 @@ import Testing
     for name in ["espalier_plugin_descriptor", "espalier_selector", "espalier_parameter"] {
       header = header.replacingOccurrences(of: "} \(name);", with: "uint64_t future; } \(name);")
     }
-    header = header.replacingOccurrences(of: "ESPALIER_ABI_MINOR 0", with: "ESPALIER_ABI_MINOR 7")
+    header = header.replacingOccurrences(of: "ESPALIER_ABI_MINOR 1", with: "ESPALIER_ABI_MINOR 7")
     try FileManager.default.createDirectory(atPath: workshop.path("future"), withIntermediateDirectories: true)
     try workshop.write(header, to: "future/espalier_plugin.h")
     func compile(_ name: String, minor: String) throws -> String {
@@ -328,6 +354,24 @@ import Testing
     }
     #expect(Self.rejection(of: try compile("old.so", minor: "0")) == nil)
     #expect(
-      Self.rejection(of: try compile("new.so", minor: "ESPALIER_ABI_MINOR")) == .abiMinor(found: 7, supported: 0))
+      Self.rejection(of: try compile("new.so", minor: "ESPALIER_ABI_MINOR")) == .abiMinor(found: 7, supported: 1))
+  }
+
+  /// Built with the header of version 1.0: its structs are shorter, and what it does not know is as if it were 0.
+  @Test func aPluginOfVersionOneZeroWorks() throws {
+    let workshop = try Workshop()
+    let old = Project.root.appending(path: "Tests/PluginHostTests/Fixtures/1.0").path
+    let path = try workshop.compile(Specimen.source, to: "old.so", includes: old)
+    let registry = PluginRegistry(services: Ear().services)
+    let details = try registry.load(path: path)
+    let today = try PluginRegistry(services: Ear().services).load(path: workshop.compile(Specimen.source, to: "new.so"))
+    #expect(details.methods == today.methods)
+    #expect(details.selector?.terms == [])
+    #expect(details.selector?.compensator == nil)
+    let selector = try registry.selector(id: "specimen")
+    let parameters = Specimen.parameters(.scale, amount: 2)
+    #expect(selector.statistics(parameters: parameters, hasDataset: false) == .moments)
+    let sample = Sample(rows: 5, columns: 7)
+    #expect(try sample.score(with: selector, parameters) == sample.weights.map { 2 * $0 })
   }
 }

@@ -59,7 +59,7 @@ import Testing
     #expect(
       failure(.echo, sample: sample)?.message
         == "model.layers.3.mlp.down_proj.weight layer 3, 4 x 9; 7 sequences, 448 tokens, 9 inputs, sums -1.5 2.25 3.5; "
-        + "sizes 1 1 1 1; host 1.0, extension absent")
+        + "sizes 1 1 1 1; host 1.1, extension absent")
     sample.layer = nil
     sample.tensor = "lm_head.weight"
     #expect(failure(.echo, sample: sample)?.message.hasPrefix("lm_head.weight layer -1, 4 x 9;") == true)
@@ -189,16 +189,19 @@ import Testing
   @Test func momentsThatDoNotFitAreRefused() {
     var sample = Sample(rows: 3, columns: 4)
     sample.moments?.sequences = 0
-    #expect(inputProblem(sample) == .momentsMismatch(what: "sequences", given: 0, expected: 1))
+    #expect(inputProblem(sample) == .statisticsMismatch(.moments, what: "sequences", given: 0, expected: 1))
     sample.moments = Moments(inputs: 5)
     sample.moments?.sequences = 1
-    #expect(inputProblem(sample) == .momentsMismatch(what: "inputs", given: 5, expected: 4))
+    #expect(inputProblem(sample) == .statisticsMismatch(.moments, what: "inputs", given: 5, expected: 4))
     sample.moments = Moments(inputs: 4)
     sample.moments?.sequences = 1
     sample.moments?.sumOfMagnitudes.removeLast()
-    #expect(inputProblem(sample) == .momentsMismatch(what: "inputs", given: 3, expected: 4))
+    #expect(inputProblem(sample) == .statisticsMismatch(.moments, what: "inputs", given: 3, expected: 4))
+    sample = Sample(rows: 3, columns: 4)
+    sample.moments?.tokens = 6
+    #expect(inputProblem(sample) == .statisticsMismatch(.moments, what: "tokens", given: 6, expected: 7))
     sample.moments = nil
-    #expect(inputProblem(sample) == .momentsMissing)
+    #expect(inputProblem(sample) == .statisticsMissing(.moments))
   }
 
   @Test func parametersThatDoNotFitAreRefused() {

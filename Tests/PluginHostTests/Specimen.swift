@@ -66,6 +66,9 @@ enum Specimen {
     #ifndef SCORE
     #define SCORE score
     #endif
+    #ifndef MORE
+    #define MORE .parameters = PARAMETERS
+    #endif
     #ifndef AMOUNT
     #define AMOUNT .type = ESPALIER_NUMBER, .name = "amount", .summary = "Factor", .default_value = 1, .minimum = -2, \
                    .maximum = 2.5
@@ -172,7 +175,7 @@ enum Specimen {
 
     const espalier_selector selector = {
       .struct_size = SELECTOR_SIZE, .statistics = STATISTICS, .default_group = GROUP,
-      .parameter_count = PARAMETER_COUNT, .parameters = PARAMETERS, .score = SCORE};
+      .parameter_count = PARAMETER_COUNT, .score = SCORE, MORE};
 
     const void *get_extension(const char *id) { return strcmp(id, EXTENSION) == 0 ? &selector : NULL; }
 
@@ -206,14 +209,21 @@ final class Ear: Sendable {
       log: { level, plugin, message in
         self.heard.withLock { $0.append(Line(level: level, plugin: plugin, message: message)) }
       },
-      parallelFor: { count, body in DispatchQueue.concurrentPerform(iterations: count, execute: body) })
+      parallelFor: { count, body in DispatchQueue.concurrentPerform(iterations: count, execute: body) },
+      linearAlgebra: PluginServices.algebra)
   }
 }
 
 extension PluginServices {
+  private static let pool = ComputePool(threads: 2)
+  static let algebra: @Sendable () throws(BLASError) -> LinearAlgebra = { () throws(BLASError) in
+    try LinearAlgebra(pool: pool)
+  }
+
   /// One thread, which does the last index first.
   static let backwards = PluginServices(
-    log: { _, _, _ in }, parallelFor: { count, body in (0..<count).reversed().forEach(body) })
+    log: { _, _, _ in }, parallelFor: { count, body in (0..<count).reversed().forEach(body) },
+    linearAlgebra: algebra)
 
   /// One thread, and every loop finds itself cancelled when it begins.
   static func cancelling(_ cancellation: Cancellation) -> PluginServices {
@@ -222,7 +232,8 @@ extension PluginServices {
       parallelFor: { count, body in
         cancellation.cancel()
         (0..<count).forEach(body)
-      })
+      },
+      linearAlgebra: algebra)
   }
 }
 
@@ -234,6 +245,9 @@ struct Sample {
   var columns: Int
   var weights: [Float]
   var moments: Moments?
+  /// Those besides the moments.
+  var statistics = MatrixStatistics()
+  var terms: [(name: String, scores: ScoreMatrix)] = []
 
   /// Weights of both signs and several magnitudes, some of them 0; moments of as many inputs.
   init(rows: Int, columns: Int, seed: UInt64 = 1) {
@@ -252,21 +266,40 @@ struct Sample {
       moments.sum[j] = next() - 0.5
       moments.sumOfSquares[j] = j % 11 == 3 ? 0 : next() * next() * 1000
       moments.sumOfMagnitudes[j] = next() * 100
+      moments.sumOfSquaredMeans[j] = next() * 10
     }
     self.moments = moments
   }
 
   func score(
-    with selector: any Selector, _ parameters: [ParameterValue], monitor: Monitor = Monitor(), scoreCount: Int? = nil
+    with selector: any Selector, _ parameters: [ParameterValue], monitor: Monitor = Monitor(),
+    diagnostics: Diagnostics = Diagnostics(), scoreCount: Int? = nil
   ) throws -> [Float] {
     var scores = [Float](repeating: -1, count: scoreCount ?? weights.count)
-    try weights.withUnsafeBufferPointer { weights in
-      let input = MatrixInput(
-        tensor: tensor, layer: layer, rows: rows, columns: columns, weights: weights, moments: moments)
+    try withInput { input in
       try scores.withUnsafeMutableBufferPointer {
-        try selector.score(input, parameters: parameters, into: $0, monitor: monitor)
+        try selector.score(input, parameters: parameters, into: $0, monitor: monitor, diagnostics: diagnostics)
       }
     }
     return scores
+  }
+
+  /// The sample as methods see it.
+  func withInput<Result>(_ body: (MatrixInput) throws -> Result) rethrows -> Result {
+    try weights.withUnsafeBufferPointer { weights in
+      var statistics = statistics
+      statistics.input.moments = moments
+      return try body(
+        MatrixInput(
+          tensor: tensor, layer: layer, rows: rows, columns: columns, weights: weights, statistics: statistics,
+          terms: terms))
+    }
+  }
+}
+
+extension PluginDetails {
+  /// Its selector; a plugin without one has nothing to do in these tests.
+  var selector: SelectorDescription? {
+    methods.compactMap { if case .selector(let description) = $0 { description } else { nil } }.first
   }
 }

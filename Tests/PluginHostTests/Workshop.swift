@@ -81,6 +81,7 @@ enum Project {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
   static let protocolFolder = root.appending(path: "protocol")
+  static let plugins = root.appending(path: "plugins")
   static func header() throws -> String {
     try String(contentsOf: protocolFolder.appending(path: "espalier_plugin.h"), encoding: .utf8)
   }

@@ -95,6 +95,8 @@ import Workspace
     (.regionTooLarge(values: 9, maximum: 8), "regionTooLarge"), (.editInvalid(index: 0, reason: "no"), "editInvalid"),
     (.maskFileMismatch(path: "/x", reason: "no"), "maskFileMismatch"),
     (.memoryInsufficient(purpose: "Scoring", needed: 1, available: 0), "memoryInsufficient"),
+    (.statisticsForgotten(tensor: "q", limits: "no disk"), "statisticsForgotten"),
+    (.statisticsTooLarge(needed: 1, limits: "no disk"), "statisticsTooLarge"),
   ]
 
   private static let workspaceErrors: [(WorkspaceError, String)] = [
@@ -162,8 +164,15 @@ import Workspace
       PluginError.failed(id: "x", tensor: "q", status: 3, message: "no"), -32803, "pluginFailed", "PluginHost",
       ["plugin": "x", "tensor": "q", "status": 3]),
     Row(
-      PluginError.inputInvalid(id: "x", tensor: "q", .momentsMissing), -32803, "pluginInputInvalid", "PluginHost",
-      ["plugin": "x", "tensor": "q"]),
+      PluginError.inputInvalid(id: "x", tensor: "q", .statisticsMissing(.moments)), -32803, "pluginInputInvalid",
+      "PluginHost", ["plugin": "x", "tensor": "q"]),
+    Row(
+      PluginError.contractBroken(id: "x", tensor: "q", .scoreMissing(unit: 1)), -32803, "pluginContractBroken",
+      "PluginHost", ["plugin": "x", "tensor": "q"]),
+    Row(
+      PluginError.otherKind(id: "x", wanted: .solver, offers: [.selector], available: ["y"]), -32803,
+      "pluginOfOtherKind", "PluginHost",
+      ["plugin": "x", "wanted": "solver", "offers": ["selector"], "known": ["y"]]),
   ]
 
   private static let otherErrors: [Row] = [

@@ -12,11 +12,11 @@
 // power is taken in double and rounded once.
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "espalier_plugin.h"
+#include "moments.h"
 
 struct rows_job {
   const float *weights;  // [rows, columns]
@@ -24,47 +24,6 @@ struct rows_job {
   float *scores;         // [rows, columns]
   int64_t columns;
 };
-
-// Fails with ESPALIER_INVALID_ARGUMENT unless the moments fit the matrix.
-static int32_t check_moments(const espalier_matrix *matrix, espalier_message *message) {
-  const espalier_moments *moments = matrix->moments;
-  if (moments == NULL) {
-    snprintf(message->text, message->capacity,
-             "%s comes without moments of its inputs; give a calibration dataset", matrix->tensor);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
-  if (moments->count != matrix->columns) {
-    snprintf(message->text, message->capacity, "%s has %lld columns but moments of %lld inputs", matrix->tensor,
-             (long long)matrix->columns, (long long)moments->count);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
-  if (moments->sequences < 1) {
-    snprintf(message->text, message->capacity, "the moments for %s cover %lld sequences; at least 1 is needed",
-             matrix->tensor, (long long)moments->sequences);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
-  return ESPALIER_OK;
-}
-
-// factors[j] = n_j^e. Fails with ESPALIER_INVALID_ARGUMENT if one is not finite.
-static int32_t compute_factors(const espalier_matrix *matrix, double exponent, float *factors,
-                               espalier_message *message) {
-  const espalier_moments *moments = matrix->moments;
-  for (int64_t j = 0; j < matrix->columns; j++) {
-    const double squares = moments->sum_of_squares[j];
-    const float norm = sqrtf((float)(squares / (double)moments->sequences));
-    factors[j] = exponent == 1 ? norm : (float)pow((double)norm, exponent);
-    // An infinite factor would turn weights that are 0 into NaN.
-    if (!(squares >= 0) || !isfinite(squares) || !isfinite(factors[j])) {
-      snprintf(message->text, message->capacity,
-               "input %lld of %s has the sum of squares %g, whose norm to the power %g is not a number that fp32 "
-               "holds; check the dataset, or take a smaller normExponent",
-               (long long)j, matrix->tensor, squares, exponent);
-      return ESPALIER_INVALID_ARGUMENT;
-    }
-  }
-  return ESPALIER_OK;
-}
 
 // scores[row, :] = |weights[row, :]| * factors
 static int32_t score_row(void *context, int64_t row) {
@@ -79,21 +38,15 @@ static int32_t score_row(void *context, int64_t row) {
 // Rows are independent; parallel_for polls for cancellation between them. parameters[0] is normExponent.
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
-  int32_t status = check_moments(matrix, message);
-  if (status != ESPALIER_OK) return status;
-
-  float *factors = calloc((size_t)matrix->columns, sizeof *factors);
-  if (factors == NULL) {
-    return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for one number per input of the matrix");
-  }
-  status = compute_factors(matrix, parameters[0], factors, message);
-  if (status == ESPALIER_OK) {
-    struct rows_job job = {
-      .weights = matrix->weights, .factors = factors, .scores = scores, .columns = matrix->columns};
-    status = host->parallel_for(host, matrix->rows, score_row, &job);
-    if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
-      espalier_report(message, status, "the host could not run a parallel loop over the rows");
-    }
+  int32_t status;
+  float *factors = make_norm_powers(matrix, parameters[0], "check the dataset, or take a smaller normExponent",
+                                    &status, message);
+  if (factors == NULL) return status;
+  struct rows_job job = {
+    .weights = matrix->weights, .factors = factors, .scores = scores, .columns = matrix->columns};
+  status = host->parallel_for(host, matrix->rows, score_row, &job);
+  if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
+    espalier_report(message, status, "the host could not run a parallel loop over the rows");
   }
   free(factors);
   return status;

@@ -48,6 +48,10 @@ void ck_q6_k_to_f32(float *out, const uint8_t *in, size_t n);
 void ck_mask_apply(float *weights, const uint8_t *kept, size_t n);
 /* Ones among the first `n` bits. */
 size_t ck_mask_count(const uint8_t *kept, size_t n);
+/* bytes[n] = bit n of `kept`, 0 or 1. */
+void ck_mask_unpack(uint8_t *bytes, const uint8_t *kept, size_t n);
+/* Bit n of `kept` = bytes[n] is not 0; writes whole bytes, bits beyond n are 0. */
+void ck_mask_pack(uint8_t *kept, const uint8_t *bytes, size_t n);
 
 /* ---- select.h: which scores of a set are the smallest ----------------------------------------------------------- */
 
@@ -117,6 +121,8 @@ int ck_has_bf16(void);
 void ck_add(float *x, const float *y, size_t n);
 /* y[i] += a * x[i] */
 void ck_axpy(float *y, float a, const float *x, size_t n);
+/* sum[i] += x[i] * y[i]; x may be y. */
+void ck_product_accumulate(float *sum, const float *x, const float *y, size_t n);
 /* x[i] *= a */
 void ck_scale(float *x, float a, size_t n);
 /* x[n,c] += bias[c]; rows `stride` apart. */

@@ -9,6 +9,10 @@ void CK(axpy)(real *restrict y, real a, const real *restrict x, size_t n) {
   for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
+void CK(product_accumulate)(real *restrict sum, const real *restrict x, const real *restrict y, size_t n) {
+  for (size_t i = 0; i < n; i++) sum[i] += x[i] * y[i];
+}
+
 void CK(scale)(real *x, real a, size_t n) {
   for (size_t i = 0; i < n; i++) x[i] *= a;
 }

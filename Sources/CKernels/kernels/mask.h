@@ -21,3 +21,16 @@ size_t CK(mask_count)(const uint8_t *kept, size_t n) {
   if (n % 8) count += (size_t)__builtin_popcount(kept[n / 8] & ((1u << (n % 8)) - 1));
   return count;
 }
+
+void CK(mask_unpack)(uint8_t *restrict bytes, const uint8_t *restrict kept, size_t n) {
+  for (size_t i = 0; i < n; i++) bytes[i] = (kept[i / 8] >> (i % 8)) & 1;
+}
+
+void CK(mask_pack)(uint8_t *restrict kept, const uint8_t *restrict bytes, size_t n) {
+  for (size_t i = 0; i < n; i += 8) {
+    const size_t end = i + 8 < n ? i + 8 : n;
+    unsigned byte = 0;
+    for (size_t l = i; l < end; l++) byte |= (unsigned)(bytes[l] != 0) << (l - i);
+    kept[i / 8] = (uint8_t)byte;
+  }
+}

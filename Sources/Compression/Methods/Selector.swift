@@ -24,14 +24,18 @@ package struct SelectorDescription: Sendable, Equatable {
   package let terms: [String]
   /// The compensator that the method was published with, by id; nil for none.
   package let compensator: String?
+  /// How often a run scores and compensates on its way to the sparsity.
+  package let rounds: Int
 
   package init(
-    method: MethodDescription, defaultGroup: MaskGroup, terms: [String] = [], compensator: String? = nil
+    method: MethodDescription, defaultGroup: MaskGroup, terms: [String] = [], compensator: String? = nil,
+    rounds: Int = 1
   ) {
     self.method = method
     self.defaultGroup = defaultGroup
     self.terms = terms
     self.compensator = compensator
+    self.rounds = rounds
   }
 }
 

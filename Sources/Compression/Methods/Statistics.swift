@@ -75,7 +75,7 @@ package final class Gram: Sendable {
     self.cross = cross
   }
 
-  package var bytes: Int { products.bytes + (cross?.bytes ?? 0) }
+  package var bytes: Int { products.bytes + (cross.map { $0 === products ? 0 : $0.bytes } ?? 0) }
 }
 
 /// What was seen of one input of linear maps; tensors that read the same activations share it.

@@ -25,6 +25,11 @@ func headResiduals(
         reason: "layer \(layer.layer) has \(count) heads on \(kvHeads) key/value heads; residuals are defined for heads "
           + "with keys and values of their own")
     }
+    if let map = model.linearInputs(layer: layer.layer)[0].tensors.first(where: {
+      state.revision.addedBias(to: $0) != nil
+    }) {
+      throw .residualHeadsInvalid(reason: "an edit has added a bias to \(map)")
+    }
     let own = scores.groups.first { $0.unit == .head && $0.layer == layer.layer }?.scores ?? []
     guard own.count == count else {
       throw .residualHeadsInvalid(reason: "the scores say nothing about the heads of layer \(layer.layer)")

@@ -34,7 +34,7 @@ struct LiveUnits {
       let inputs = model.linearInputs(layer: layer), counts = model.unitCounts(layer: layer)
       let output = inputs[1].tensors[0], down = inputs[3].tensors[0], D = model.headSize(layer: layer)
       let gathered = kept(output, .columns, count: counts.heads * D)
-      let slices = model.slices(of: .layer, layer: layer)
+      let slices = state.withAddedBiases(model.slices(of: .layer, layer: layer))
       let isLive = slices.contains { slice in kept(slice.tensor, slice.axis, count: slice.range.count).contains(true) }
       layers.append(
         Layer(

@@ -56,11 +56,18 @@ package func shrink(
   let changed = try options.headScores.map { scores throws(CompressionError) in
     try headResiduals(of: state, kept: kept, scores: scores)
   } ?? [:]
+  var addedBiases: [String: String] = [:]
+  for (name, tensor) in state.revision.tensors { tensor.biasOf.map { addedBiases[$0] = name } }
   var tensors: OrderedDictionary<String, StoredTensor> = [:]
   for (name, cut) in cuts {
     try monitor.checkCancelled()
     monitor.report(Double(tensors.count) / Double(cuts.count), "cutting \(name)")
     tensors[name] = (changed[cut.source] ?? state.revision.tensors[cut.source])?.cut(cut)
+    // A bias that an edit has added goes with the rows of its map.
+    if let bias = addedBiases[cut.source], let tensor = state.revision.tensors[bias] {
+      tensors[biasName(ofMap: name)] = tensor.cut(
+        TensorCut(source: bias, rows: nil, columns: cut.rows), biasOf: name)
+    }
   }
   return ShrunkModel(
     transformer: shrunk.transformer, configuration: shrunk.configuration, isStandard: shrunk.isStandard,

@@ -7,8 +7,11 @@ import Workspace
 extension StoredTensor {
   /// What `cut` takes of this tensor: itself if that is all. Plain types keep their type and bits; so do whole rows of
   /// block-quantised types, of which columns become f32, as do norms that are scaled.
-  func cut(_ cut: TensorCut) -> StoredTensor {
-    if cut.rows == nil, cut.columns == nil, cut.scaling == nil { return self }
+  /// - Parameter biasOf: the weight to whose map this bias was added, by its name in the smaller model.
+  func cut(_ cut: TensorCut, biasOf: String? = nil) -> StoredTensor {
+    if cut.rows == nil, cut.columns == nil, cut.scaling == nil {
+      return StoredTensor(weights: weights, mask: mask, biasOf: biasOf)
+    }
     let view = weights.view, unmasked = MaskedTensor(weights: view)
     let rows = cut.rows ?? Array(0..<view.rows), columns = cut.columns?.count ?? view.columns
     let keepsType = cut.scaling == nil && (view.dtype.blockElements == 1 || cut.columns == nil)
@@ -48,7 +51,7 @@ extension StoredTensor {
     }
     return StoredTensor(
       weights: WeightsBlob(cutView),
-      mask: mask.flatMap { $0.bits.cut(rows: cut.rows, columns: cut.columns) }.map(MaskBlob.init))
+      mask: mask.flatMap { $0.bits.cut(rows: cut.rows, columns: cut.columns) }.map(MaskBlob.init), biasOf: biasOf)
   }
 
   /// Bytes of its own that the result takes, at most.

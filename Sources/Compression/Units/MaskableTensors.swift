@@ -18,11 +18,34 @@ extension ModelState {
     var shapes: OrderedDictionary<String, MaskShape> = prunableTensors.mapValues {
       MaskShape(rows: $0.rows, columns: $0.columns)
     }
-    for name in transformer.channelTensors.keys {
+    for name in Array(transformer.channelTensors.keys) + addedWriterBiases.values.sorted() {
       guard let view = revision.tensors[name]?.weights.view else { continue }
       shapes[name] = MaskShape(rows: view.rows, columns: view.columns)
     }
     return shapes
+  }
+
+  /// Biases that edits added to the maps that add to the hidden state, by the map's weight.
+  private var addedWriterBiases: [String: String] {
+    var names: [String: String] = [:]
+    for (name, tensor) in revision.tensors {
+      if let weight = tensor.biasOf { names[weight] = name }
+    }
+    guard !names.isEmpty else { return [:] }
+    let writers = Set((0..<transformer.shape.layers).flatMap { layer in
+      transformer.slices(of: .layer, layer: layer).map(\.tensor)
+    })
+    return names.filter { writers.contains($0.key) }
+  }
+
+  /// The slices of channels and layers together with those of biases that edits added to their maps.
+  func withAddedBiases(_ slices: [WeightSlice]) -> [WeightSlice] {
+    let added = addedWriterBiases
+    guard !added.isEmpty else { return slices }
+    return slices.flatMap { slice in
+      guard slice.axis == .rows, let bias = added[slice.tensor] else { return [slice] }
+      return [slice, WeightSlice(tensor: bias, axis: .columns, range: slice.range)]
+    }
   }
 
   /// - Throws: `CompressionError.channelsNotRemovable`.

@@ -16,10 +16,11 @@ package func unitMasks(
   for choice in choices {
     if choice.unit == .channel { try state.requireRemovableChannels() }
     // What the group could touch: the slices of its first unit name all tensors.
-    for slice in model.slices(of: choice.unit, [0], layer: choice.layer) + model.keyValueSlices(choice) {
+    let reach = model.slices(of: choice.unit, [0], layer: choice.layer) + model.keyValueSlices(choice)
+    for slice in state.withAddedBiases(reach) {
       if touched[slice.tensor] == nil { touched[slice.tensor] = ([], []) }
     }
-    for slice in model.slices(of: choice.unit, choice.cut, layer: choice.layer) {
+    for slice in state.withAddedBiases(model.slices(of: choice.unit, choice.cut, layer: choice.layer)) {
       if touched[slice.tensor] == nil { touched[slice.tensor] = ([], []) }
       if slice.axis == .rows {
         touched[slice.tensor]?.rows += slice.range

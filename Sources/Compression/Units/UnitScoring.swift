@@ -1,22 +1,15 @@
 // Scores of structures from a unit selector: its matrices with the moments of their inputs, and what layers do.
 
-package import OrderedCollections
+import OrderedCollections
 package import Tensors
 import Transformers
 package import Workspace
 
-/// A unit selector with its parameters filled in.
-package struct UnitCriterion: Sendable {
-  package let selector: any UnitSelector
-  /// In the order of the selector's own description.
-  package let parameters: OrderedDictionary<String, ParameterValue>
+/// A unit selector ready to score.
+package typealias UnitCriterion = Configured<any UnitSelector>
 
-  package init(selector: any UnitSelector, parameters: OrderedDictionary<String, ParameterValue>) {
-    self.selector = selector
-    self.parameters = parameters
-  }
-
-  package var description: UnitSelectorDescription { selector.description }
+extension Configured where Method == any UnitSelector {
+  package var description: UnitSelectorDescription { method.description }
   package var id: String { description.method.id }
 
   /// What goes through the model to score `target`.
@@ -53,18 +46,15 @@ package struct UnitScoring: Sendable {
 /// - Throws: `CompressionError`, `TransformerError`, `Cancelled`, or what the selector throws.
 package func scoreUnits(
   _ state: ModelState, model: String, target: UnitTarget, criterion: UnitCriterion, dataset: Dataset?,
-  cache: CalibrationCache, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
+  store: StatisticsStore, compute: Compute, monitor: Monitor, diagnostics: Diagnostics
 ) throws -> UnitScoring {
   try criterion.require(target, hasDataset: dataset != nil)
   if target == .channel { try state.requireRemovableChannels() }
-  var calibration: Calibration?
-  if target != .layer, criterion.description.method.statistics.contains(.moments), let dataset {
-    calibration = try calibrate(
-      state, dataset: dataset, lastLayer: state.transformer.shape.layers - 1, cache: cache, compute: compute,
-      monitor: monitor.part(0...0.8))
-  }
+  let knowledge = try Knowledge(
+    state, tensors: state.prunableTensors, need: target == .layer ? .none : criterion.description.method.statistics,
+    dataset: dataset, plugin: criterion.id, store: store, compute: compute, monitor: monitor.part(0...0.8))
   let scorer = UnitScorer(
-    state: state, criterion: criterion, calibration: calibration, compute: compute, monitor: monitor,
+    state: state, criterion: criterion, knowledge: knowledge, compute: compute, monitor: monitor,
     diagnostics: diagnostics)
   let layers = state.transformer.shape.layers
   var groups: [UnitGroup] = []
@@ -79,23 +69,23 @@ package func scoreUnits(
       for unit in target.kinds { groups.append(try scorer.units(unit, layer: layer)) }
     }
   }
-  let description = criterion.description
+  let description = criterion.description, usesData = target == .layer || description.method.statistics != .none
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: criterion.id, pluginVersion: description.method.version,
-    parameters: criterion.parameters, dataset: calibration == nil && target != .layer ? nil : dataset?.digest)
+    parameters: criterion.parameters, dataset: usesData ? dataset?.digest : nil)
   return UnitScoring(
     scores: UnitScores(
       provenance: provenance, target: target,
       // Channels and layers are ranked in the whole model in any case.
       defaultGroup: description.defaultGroup == .global ? .global : .matrix, groups: groups),
-    reusedLayers: calibration?.reusedLayers ?? 0, neededLayers: calibration?.layers.count ?? 0)
+    reusedLayers: knowledge.reusedLayers, neededLayers: knowledge.neededLayers)
 }
 
 /// Calls the selector, one group after the other.
 private struct UnitScorer {
   let state: ModelState
   let criterion: UnitCriterion
-  let calibration: Calibration?
+  let knowledge: Knowledge
   let compute: Compute
   let monitor: Monitor
   let diagnostics: Diagnostics
@@ -136,13 +126,12 @@ private struct UnitScorer {
     let maps = readers.compactMap { input in input.tensors.first.flatMap { tensors[$0] } }
     try requireMemory(maps.reduce(0) { $0 + 4 * $1.elementCount }, for: "Scoring \(count) \(unit.rawValue)s")
     let buffers = maps.map { tensor in FloatBuffer(count: tensor.elementCount) }
-    let matrices = zip(maps, buffers).map { tensor, buffer in
+    let matrices = try zip(maps, buffers).map { tensor, buffer in
       let floats = state.revision.tensor(tensor.name).floats(orReadInto: buffer.pointer, pool: compute.pool)
       return MatrixInput(
         tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
         weights: UnsafeBufferPointer(start: floats, count: tensor.elementCount),
-        statistics: MatrixStatistics(
-          input: InputStatistics(moments: calibration?.moments(of: tensor, model: state.transformer))))
+        statistics: try knowledge.statistics(of: tensor))
     }
     return try withExtendedLifetime(buffers) {
       try call(UnitsInput(unit: unit, layer: layer, count: count, width: width, matrices: matrices))
@@ -151,8 +140,8 @@ private struct UnitScorer {
 
   private func call(_ input: UnitsInput) throws -> UnitGroup {
     try monitor.checkCancelled()
-    let scores = try criterion.selector.score(
-      input, parameters: Array(criterion.parameters.values), monitor: Monitor(cancellation: monitor.cancellation),
+    let scores = try criterion.method.score(
+      input, parameters: criterion.values, monitor: Monitor(cancellation: monitor.cancellation),
       diagnostics: diagnostics)
     return try checkedGroup(unit: input.unit, layer: input.layer, scores: scores, count: input.count, plugin: criterion.id)
   }

@@ -20,7 +20,8 @@ struct SelectorOffer: @unchecked Sendable {
     description = SelectorDescription(
       method: try fields.method(statistics: table.statistics, table.parameters, count: table.parameter_count),
       defaultGroup: try fields.group(table.default_group, of: MaskGroup.allCases),
-      terms: try Self.terms(table, fields), compensator: try Self.compensator(table, fields))
+      terms: try Self.terms(table, fields), compensator: try Self.compensator(table, fields),
+      rounds: try Self.rounds(table, fields))
   }
 
   private static func terms(_ table: espalier_selector, _ fields: MethodFields) throws(PluginRejection) -> [String] {
@@ -39,6 +40,11 @@ struct SelectorOffer: @unchecked Sendable {
       terms.append(name)
     }
     return terms
+  }
+
+  private static func rounds(_ table: espalier_selector, _ fields: MethodFields) throws(PluginRejection) -> Int {
+    guard table.rounds <= 64 else { throw fields.invalid("rounds", "is \(table.rounds), allowed are 64") }
+    return max(1, Int(table.rounds))
   }
 
   private static func compensator(

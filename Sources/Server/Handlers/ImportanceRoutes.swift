@@ -11,7 +11,9 @@ let importanceRoutes = [
   Route(
     ImportanceScore.self, model: \.model,
     access: { params in
-      .reading(.model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) })
+      var access = Access.reading(.model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) })
+      for term in params.terms { access.reads.insert(.scores(term.scores)) }
+      return access
     }, prepare: score),
   Route(ImportanceQuery.self, access: { .reading(.scores($0.scores)) }, prepare: query),
   Route(ImportanceCompare.self, access: { .reading(.scores($0.a), .scores($0.b)) }, prepare: compare),
@@ -40,18 +42,21 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
   if criterion.statistics(hasDataset: dataset != nil) != .none, dataset == nil {
     throw CompressionError.datasetRequired(plugin: criterion.id)
   }
-  let compute = try context.compute()
+  var request = ScoringRequest(criterion, dataset: dataset)
+  request.terms = try context.terms(params.terms, for: criterion, model: params.model)
+  request.training = params.training.map { GradientTraining(steps: $0.steps, learningRate: $0.learningRate) }
+  let compute = try context.compute(), question = request
   return .work(.compute) { monitor in
-    let start = monotonicSeconds()
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
     let scoring = try Compression.score(
-      state, model: params.model, tensors: tensors, criterion: criterion, dataset: dataset,
-      cache: context.calibrations, compute: compute, monitor: monitor, diagnostics: Diagnostics())
+      state, model: params.model, tensors: tensors, request: question, store: context.statistics, compute: compute,
+      monitor: monitor, diagnostics: diagnostics)
     try model.checkpoint.requireIntact()
     let name = context.scores.add(scoring.scores) ?? ""
     return ImportanceScore.result(
       ScoresFacts(name, scoring.scores), reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers,
       tensors: scoring.scores.tensors.map { ImportanceScore.Tensor($0.key, $0.value.summary) },
-      seconds: monotonicSeconds() - start)
+      diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }
 

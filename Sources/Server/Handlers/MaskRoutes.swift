@@ -9,8 +9,11 @@ import Workspace
 
 let maskRoutes = [
   Route(
-    MaskApply.self, model: \.model, access: { .writing(.model($0.model), reading: .scores($0.scores)) },
-    prepare: apply),
+    MaskApply.self, model: \.model,
+    access: { params in
+      .writing(
+        .model(params.model), reading: .scores(params.scores), .plugins, params.dataset.map { .dataset($0) })
+    }, prepare: apply),
   Route(WireTypes.MaskEdit.self, model: \.model, access: { .writing(.model($0.model)) }, prepare: edit),
   Route(MaskUndo.self, model: \.model, access: { .writing(.model($0.model)) }) { params, context in
     let model = try context.model(params.model)
@@ -41,16 +44,27 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   }
   let target = try SparsityTarget(params.target)
   let group = params.group.flatMap(MaskGroup.init) ?? set.defaultGroup
-  let chosen = try model.state(nil).prunableTensors(matching: params.modules)
+  let state = try model.state(nil)
+  let chosen = try state.prunableTensors(matching: params.modules)
   let scores = set.tensors.filter { chosen[$0.key] != nil }.mapValues(\.matrix)
   if params.modules != nil, let name = chosen.keys.first(where: { scores[$0] == nil }) {
     throw CompressionError.tensorNotScored(name: name)
   }
-  let pool = try context.compute().pool
-  return .work(.interactive) { monitor in
-    let start = monotonicSeconds()
-    let masks = try selectMasks(scores, target: target, group: group, pool: pool, monitor: monitor)
+  let allocation = try params.allocation.map(context.allocation)
+  let dataset = try params.dataset.map(context.dataset)
+  let compute = try context.compute()
+  // An allocator may want to look at the inputs of all layers, which is no edit that a person waits for.
+  return .work((allocation?.statistics ?? StatisticsNeed.none).isEmpty ? .interactive : .compute) { monitor in
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let targets = try allocation.map {
+      try allocate(
+        $0, target: target, tensors: chosen.filter { scores[$0.key] != nil }, of: state, dataset: dataset,
+        store: context.statistics, compute: compute, monitor: monitor, diagnostics: diagnostics)
+    }
+    let masks = try selectMasks(
+      scores, target: target, group: group, allocation: targets ?? [:], pool: compute.pool, monitor: monitor)
     var details = scoreDetails(set.provenance)
+    if let allocation = params.allocation { details["allocation"] = allocation.method?.plugin ?? "uniform" }
     details["sparsity"] = target.description
     details["group"] = group.rawValue
     let operation = Operation(
@@ -58,7 +72,8 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
       details: details)
     let revision = model.history.commit(operation, tensors: model.history.current.replacing(masks))
     return MaskApply.result(
-      PrunedFacts(model: model.name, revision, tensors: masks.keys), seconds: monotonicSeconds() - start)
+      PrunedFacts(model: model.name, revision, tensors: masks.keys), diagnostics: diagnostics.json,
+      seconds: monotonicSeconds() - start)
   }
 }
 

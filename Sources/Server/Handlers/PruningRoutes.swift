@@ -11,59 +11,118 @@ let pruningRoutes = [
   Route(
     PruneRun.self, model: \.model,
     access: { params in
-      .writing(.model(params.model), reading: .plugins, params.criterion.dataset.map { .dataset($0) })
+      var access = Access.writing(
+        .model(params.model), reading: .plugins, params.criterion.dataset.map { .dataset($0) })
+      for term in params.terms { access.reads.insert(.scores(term.scores)) }
+      return access
     }, prepare: run)
 ]
 
 private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let state = try model.state(nil)
-  let criterion = try context.criterion(params.criterion)
-  let plan = PruningPlan(
-    criterion: criterion, target: try SparsityTarget(params.target),
-    group: params.group.flatMap(MaskGroup.init) ?? criterion.description.defaultGroup,
-    tensors: try state.prunableTensors(matching: params.criterion.modules))
+  let plan = try context.plan(params, state)
+  let allocation = try params.allocation.map(context.allocation)
   let dataset = try params.criterion.dataset.map(context.dataset)
-  let needsStatistics = criterion.statistics(hasDataset: dataset != nil) != .none
-  let sequential = params.sequential ?? needsStatistics
-  if sequential, plan.group == .global { throw CompressionError.groupNotSequential(group: plan.group.rawValue) }
-  if dataset == nil, sequential || needsStatistics {
-    throw CompressionError.datasetRequired(plugin: criterion.id)
+  let sequential = try isSequential(params, plan, dataset: dataset)
+  if dataset == nil, let allocation, allocation.statistics != .none {
+    throw CompressionError.datasetRequired(plugin: allocation.allocator?.id ?? "")
   }
-  let compute = try context.compute()
+  var options = SequentialOptions()
+  options.precision = Precision(rawValue: params.precision) ?? .fp32
+  options.layerErrors = params.layerErrors
+  let compute = try context.compute(), chosen = options
   return .work(.compute) { monitor in
-    let start = monotonicSeconds()
-    let diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    var plan = plan
+    if let allocation {
+      plan.allocation = try allocate(
+        allocation, target: plan.target, tensors: plan.tensors, of: state, dataset: dataset,
+        store: context.statistics, compute: compute, monitor: monitor.part(0...0.2), diagnostics: diagnostics)
+    }
+    let rest = monitor.part((allocation == nil ? 0 : 0.2)...1)
     let result =
       if sequential, let dataset {
         try pruneSequentially(
-          state, plan: plan, dataset: dataset, compute: compute, monitor: monitor, diagnostics: diagnostics)
+          state, plan: plan, dataset: dataset, options: chosen, store: context.statistics, compute: compute,
+          monitor: rest, diagnostics: diagnostics)
       } else {
         try pruneAtOnce(
-          state, plan: plan, dataset: dataset, cache: context.calibrations, compute: compute, monitor: monitor,
+          state, plan: plan, dataset: dataset, store: context.statistics, compute: compute, monitor: rest,
           diagnostics: diagnostics)
       }
     try model.checkpoint.requireIntact()
     let revision = model.history.commit(
-      operation(plan, dataset: dataset, sequential: sequential),
-      tensors: state.revision.replacing(result.masks))
+      operation(plan, params, dataset: dataset, sequential: sequential), tensors: state.replacing(result.tensors))
     return PruneRun.result(
-      PrunedFacts(model: model.name, revision, tensors: result.masks.keys), sequential: sequential,
-      layerErrors: result.layerErrors, seconds: monotonicSeconds() - start)
+      PrunedFacts(model: model.name, revision, tensors: result.tensors.keys), sequential: sequential,
+      layerErrors: result.layerErrors, reusedLayers: result.reusedLayers, neededLayers: result.neededLayers,
+      diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }
 
-private func operation(_ plan: PruningPlan, dataset: Dataset?, sequential: Bool) -> Operation {
-  let description = plan.criterion.description.method
+extension ServerContext {
+  /// What a request asks for, without its allocation.
+  fileprivate func plan(_ params: PruneRun.Params, _ state: ModelState) throws -> PruningPlan {
+    let method = try pruningMethod(params.criterion)
+    var plan = PruningPlan(
+      method: method, target: try SparsityTarget(params.target),
+      group: params.group.flatMap(MaskGroup.init) ?? method.defaultGroup,
+      tensors: try state.prunableTensors(matching: params.criterion.modules))
+    switch method {
+    case .selector(let criterion):
+      plan.terms = try terms(params.terms, for: criterion, model: params.model)
+      plan.refiner = try params.refinement.map(refiner)
+      let own = criterion.description.compensator.map { [MethodParam(plugin: $0)] }
+      try compensate(&plan, with: params.compensation ?? own ?? [])
+      plan.rounds = plan.compensator == nil ? 1 : params.rounds ?? criterion.description.rounds
+    case .solver(let solver):
+      guard params.terms.isEmpty else {
+        throw CompressionError.termsInvalid(plugin: solver.id, reason: "it takes none")
+      }
+      try compensate(&plan, with: params.compensation ?? [])
+      if params.refinement != nil || plan.compensator != nil {
+        throw CompressionError.solverIsWhole(plugin: solver.id)
+      }
+    }
+    return plan
+  }
+}
+
+/// Whether the run goes layer by layer: as asked, or as the method was published.
+private func isSequential(_ params: PruneRun.Params, _ plan: PruningPlan, dataset: Dataset?) throws -> Bool {
+  let needs = plan.statistics(hasDataset: dataset != nil) != .none || plan.blockCompensator != nil
+  let sequential = params.sequential ?? needs
+  if sequential, plan.group == .global { throw CompressionError.groupNotSequential(group: plan.group.rawValue) }
+  if dataset == nil, sequential || needs { throw CompressionError.datasetRequired(plugin: plan.method.method.id) }
+  if !sequential, let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
+  return sequential
+}
+
+private func operation(
+  _ plan: PruningPlan, _ params: PruneRun.Params, dataset: Dataset?, sequential: Bool
+) -> Operation {
+  let method = plan.method.method
   var details: OrderedDictionary<String, String> = [
-    "plugin": description.id, "pluginVersion": description.version, "sparsity": plan.target.description,
+    "plugin": method.id, "pluginVersion": method.version, "sparsity": plan.target.description,
     "group": plan.group.rawValue, "sequential": "\(sequential)",
   ]
-  for (name, value) in plan.criterion.parameters { details["parameters.\(name)"] = value.description }
+  for (name, value) in plan.method.parameters { details["parameters.\(name)"] = value.description }
+  for term in params.terms { details["terms.\(term.name)"] = term.scores }
+  details["refinement"] = plan.refiner?.summary
+  details["compensation"] = plan.compensator?.summary
+  if plan.rounds > 1 { details["rounds"] = "\(plan.rounds)" }
+  details["blockCompensation"] = plan.blockCompensator?.summary
+  if let allocation = params.allocation {
+    details["allocation"] = allocation.method?.plugin ?? "uniform"
+    for pin in allocation.pins { details["allocation.\(pin.glob)"] = "\(pin.sparsity)" }
+  }
+  if params.precision != Precision.fp32.rawValue { details["precision"] = params.precision }
   details["dataset"] = dataset?.digest
+  let parts = [plan.refiner?.summary, plan.compensator?.summary, plan.blockCompensator?.summary].compactMap { $0 }
   return Operation(
     method: PruneRun.name,
-    summary: "\(plan.criterion.summary) \(plan.target.words), group \(plan.group.rawValue)"
-      + (sequential ? ", layer by layer" : ""),
+    summary: ([plan.method.summary] + parts).joined(separator: " + ")
+      + " \(plan.target.words), group \(plan.group.rawValue)" + (sequential ? ", layer by layer" : ""),
     details: details)
 }

@@ -1,4 +1,4 @@
-// revision/log, checkout, branch: the graph of a model's revisions.
+// revision/log, checkout, branch, forget: the graph of a model's revisions.
 
 import OrderedCollections
 import WireTypes
@@ -27,5 +27,10 @@ let revisionRoutes = [
     let model = try context.model(params.model)
     _ = try model.history.branch(params.name, at: params.revision)
     return .answer(RevisionBranch.result(model.place))
+  },
+  Route(RevisionForget.self, model: \.model, access: { .writing(.model($0.model)) }) { params, context in
+    let model = try context.model(params.model)
+    let forgotten = try model.history.forget(params.revision)
+    return .answer(RevisionForget.result(model.place, forgotten: forgotten))
   },
 ]

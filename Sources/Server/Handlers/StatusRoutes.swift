@@ -34,7 +34,7 @@ private func status(of context: ServerContext) -> JSON {
     resident: process.resident, peakResident: process.peak,
     mappedWeights: models.reduce(0) { $0 + $1.weightsBytes }, masks: models.reduce(0) { $0 + $1.maskBytes },
     scores: scores.reduce(0) { $0 + $1.bytes } + unitScores.reduce(0) { $0 + $1.bytes },
-    caches: context.calibrations.bytes)
+    caches: context.statistics.bytes)
   let blas = context.computeIfLoaded?.blas
   return ServerStatus.result(
     version: espalierVersion, processId: Int(getpid()), uptimeSeconds: monotonicSeconds() - context.started,

@@ -48,7 +48,7 @@ extension ServerContext {
       try criterion.require(target, hasDataset: dataset != nil)
       return { monitor, diagnostics in
         try Compression.scoreUnits(
-          state, model: params.model, target: target, criterion: criterion, dataset: dataset, cache: self.calibrations,
+          state, model: params.model, target: target, criterion: criterion, dataset: dataset, store: self.statistics,
           compute: compute, monitor: monitor, diagnostics: diagnostics)
       }
     }
@@ -56,10 +56,14 @@ extension ServerContext {
     if criterion.statistics(hasDataset: dataset != nil) != .none, dataset == nil {
       throw CompressionError.datasetRequired(plugin: criterion.id)
     }
+    var request = ScoringRequest(criterion, dataset: dataset)
+    request.terms = try terms(params.terms, for: criterion, model: params.model)
+    request.training = params.training.map { GradientTraining(steps: $0.steps, learningRate: $0.learningRate) }
+    let question = request
     return { monitor, diagnostics in
       let weights = try Compression.score(
-        state, model: params.model, tensors: state.prunableTensors, criterion: criterion, dataset: dataset,
-        cache: self.calibrations, compute: compute, monitor: monitor.part(0...0.9), diagnostics: diagnostics)
+        state, model: params.model, tensors: state.prunableTensors, request: question, store: self.statistics,
+        compute: compute, monitor: monitor.part(0...0.9), diagnostics: diagnostics)
       let units = try aggregateUnits(
         weights.scores, state: state, target: target, compute: compute, monitor: monitor.part(0.9...1))
       return UnitScoring(
@@ -72,8 +76,7 @@ extension ServerContext {
   private func unitCriterion(_ param: CriterionParam) throws -> UnitCriterion {
     let selector = try plugins.unitSelector(id: param.plugin)
     return UnitCriterion(
-      selector: selector,
-      parameters: try values(selector.description.method, param.parameters, at: "params.parameters"))
+      selector, parameters: try values(selector.description.method, param.parameters, at: "params.parameters"))
   }
 }
 

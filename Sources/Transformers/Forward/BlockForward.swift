@@ -40,7 +40,7 @@ struct BlockForward {
 
   /// Takes N rows from `a.input` through block `layer` to `a.output`.
   /// - Parameters:
-  ///   - leavingOutOutput: stop before what only `a.output` needs: enough for the backward pass.
+  ///   - leavingOutOutput: stop before what only `a.output` needs: enough for the backward pass, and for an observer.
   ///   - attend: gathers values by `a.rotated` into `a.attended`.
   /// - Throws: `Cancelled`; the activations are then undefined.
   func callAsFunction(
@@ -69,9 +69,10 @@ struct BlockForward {
     var tasks = [task(MutableMatrixRows(a.up, stride: F), feedForward.up)]
     if let gate = feedForward.gate { tasks.insert(task(MutableMatrixRows(a.gate, stride: F), gate), at: 0) }
     try linear(tasks, MatrixRows(a.normed, stride: C), rows: N)
-    if leavingOutOutput, block.feedForwardPostNorm == nil { return }
+    if leavingOutOutput, observer == nil, block.feedForwardPostNorm == nil { return }
     activate(feedForward, a, rows: N)
     observe(3, a.active)
+    if leavingOutOutput, block.feedForwardPostNorm == nil { return }
     try addResidual(
       a.output, a.middle, feedForward.down, MatrixRows(a.active, stride: F), block.feedForwardPostNorm,
       a.feedForwardOut, normed: a.normed, rows: N)
@@ -133,7 +134,8 @@ struct BlockForward {
   }
 
   private func task(_ out: MutableMatrixRows, _ map: Linear) -> LinearTask {
-    LinearTask(out, weights: weights.tensor(map.weight), bias: map.bias.map { weights.tensor($0).vector })
+    let bias = map.bias.map(weights.tensor) ?? weights.addedBias(to: map.weight)
+    return LinearTask(out, weights: weights.tensor(map.weight), bias: bias?.vector)
   }
 
   private func linear(

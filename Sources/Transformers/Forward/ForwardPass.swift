@@ -52,10 +52,11 @@ package final class ForwardPass {
 
   /// Takes `hidden` (`[batch.tokens, hiddenSize]`) through layer `layer`, in place. Positions count from 0 in each
   /// sequence.
+  /// - Parameter leavingOutOutput: stop when `observer` has seen every input; `hidden` is then undefined.
   /// - Throws: `Cancelled`; `hidden` is then undefined.
   package func layer(
     _ layer: Int, hidden: UnsafeMutablePointer<Float>, batch: Batch, weights: any WeightSource,
-    cancellation: Cancellation, observer: LinearInputObserver? = nil
+    cancellation: Cancellation, observer: LinearInputObserver? = nil, leavingOutOutput: Bool = false
   ) throws(Cancelled) {
     let forward = BlockForward(
       transformer: transformer, compute: compute, weights: weights, precision: precision, rotaryTables: rotaryTables,
@@ -65,7 +66,9 @@ package final class ForwardPass {
       attended: attended.pointer, attentionOut: attentionOut.pointer, feedForwardOut: attentionOut.pointer,
       gate: gate.pointer, up: up.pointer, active: gate.pointer, normed: normed.pointer)
     let form = transformer.blocks[layer].attention.form
-    try forward(layer: layer, activations, runs: batch.runs, rows: batch.tokens) { () throws(Cancelled) in
+    try forward(
+      layer: layer, activations, runs: batch.runs, rows: batch.tokens, leavingOutOutput: leavingOutOutput
+    ) { () throws(Cancelled) in
       try compute.attentionForward(
         batch.attentionSpans(activations, form), form: form, scratch: scores, cancellation: cancellation)
     }

@@ -20,9 +20,17 @@ package struct ParameterLayout: Sendable, Equatable {
   /// Elements of all tensors.
   package let parameterCount: Int
 
-  package init(_ transformer: Transformer) {
+  package init(_ transformer: Transformer) { self.init(tensors: transformer.expectedTensors) }
+
+  /// A layout of the tensors of one layer only.
+  package init(_ transformer: Transformer, layer: Int) {
+    let names = Set(transformer.tensors(layer: layer))
+    self.init(tensors: transformer.expectedTensors.filter { names.contains($0.key) })
+  }
+
+  private init(tensors: OrderedDictionary<String, [Int]>) {
     var entries: OrderedDictionary<String, Entry> = [:], offset = 0, parameters = 0
-    for (name, shape) in transformer.expectedTensors {
+    for (name, shape) in tensors {
       let count = shape.reduce(1, *)
       entries[name] = Entry(shape: shape, offset: offset, count: count)
       offset += (count + 15) / 16 * 16
@@ -69,8 +77,13 @@ package final class Parameters: WeightSource {
   package var layout: ParameterLayout { block.layout }
 
   /// Copies the weights that `transformer` reads out of `source`, pruned ones as zero.
-  package init(_ transformer: Transformer, copying source: any WeightSource, pool: ComputePool) {
-    block = ParameterBlock(ParameterLayout(transformer))
+  package convenience init(_ transformer: Transformer, copying source: any WeightSource, pool: ComputePool) {
+    self.init(ParameterLayout(transformer), copying: source, pool: pool)
+  }
+
+  /// The same for the tensors of a layout.
+  package init(_ layout: ParameterLayout, copying source: any WeightSource, pool: ComputePool) {
+    block = ParameterBlock(layout)
     let storage = BlockStorage(block)
     var masks: [String: MaskBits] = [:], tensors: [String: MaskedTensor] = [:]
     for (name, entry) in block.layout.entries {

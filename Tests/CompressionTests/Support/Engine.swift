@@ -13,7 +13,10 @@ enum Engine {
   static var compute: Compute { get throws { try loaded.get() } }
   static let pool = ComputePool(threads: 3)
 
-  static func cache() -> CalibrationCache { CalibrationCache(capacityBytes: 64 << 20) }
+  static func cache() -> StatisticsStore { store() }
+
+  /// In memory only.
+  static func store() -> StatisticsStore { StatisticsStore(memoryBytes: 64 << 20, diskBytes: 0) }
 }
 
 extension TestModel {

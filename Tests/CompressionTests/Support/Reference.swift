@@ -58,7 +58,7 @@ struct ReferenceRun: Sendable {
   func magnitudes() throws -> OrderedDictionary<String, ScoreMatrix> {
     try score(
       model.state, model: "", tensors: model.state.prunableTensors, criterion: Criterion(Magnitude()), dataset: nil,
-      cache: Engine.cache(), compute: Engine.compute, monitor: Monitor()
+      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
     ).scores.tensors.mapValues(\.matrix)
   }
 
@@ -73,7 +73,7 @@ struct ReferenceRun: Sendable {
     let plan = PruningPlan(
       criterion: Criterion(Wanda()), target: target, group: .row, tensors: model.state.prunableTensors)
     return try pruneSequentially(
-      model.state, plan: plan, dataset: calibration, compute: Engine.compute, monitor: Monitor()
+      model.state, plan: plan, dataset: calibration, compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
     ).masks
   }
 }

@@ -7,11 +7,11 @@ import Tensors
 /// Score = |w|.
 struct Magnitude: Selector {
   let description = SelectorDescription(
-    id: "magnitude", version: "1", summary: "", statistics: .none, defaultGroup: .matrix, parameters: [])
+    method: MethodDescription(id: "magnitude", version: "1", summary: ""), defaultGroup: .matrix)
 
   func score(
     _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
-    monitor: Monitor
+    monitor: Monitor, diagnostics: Diagnostics
   ) throws {
     guard let weights = input.weights.baseAddress, let out = scores.baseAddress else { return }
     for index in 0..<scores.count { out[index] = weights[index].magnitude }
@@ -21,13 +21,13 @@ struct Magnitude: Selector {
 /// Score = |w| sqrt(mean over sequences of the sum of squares of its input). (Sun et al. 2023, eq. 1)
 struct Wanda: Selector {
   let description = SelectorDescription(
-    id: "wanda", version: "1", summary: "", statistics: .moments, defaultGroup: .row, parameters: [])
+    method: MethodDescription(id: "wanda", version: "1", summary: "", statistics: .moments), defaultGroup: .row)
 
   func score(
     _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
-    monitor: Monitor
+    monitor: Monitor, diagnostics: Diagnostics
   ) throws {
-    guard let weights = input.weights.baseAddress, let out = scores.baseAddress, let moments = input.moments else {
+    guard let weights = input.weights.baseAddress, let out = scores.baseAddress, let moments = input.statistics.input.moments else {
       return
     }
     let norms = moments.sumOfSquares.map { Float($0 / Double(moments.sequences)).squareRoot() }
@@ -53,13 +53,15 @@ struct Custom: Selector {
     ) throws -> Void
   ) {
     description = SelectorDescription(
-      id: "custom", version: "1", summary: "", statistics: statistics, defaultGroup: .matrix, parameters: parameters)
+      method: MethodDescription(
+        id: "custom", version: "1", summary: "", statistics: statistics, parameters: parameters),
+      defaultGroup: .matrix)
     self.body = body
   }
 
   func score(
     _ input: MatrixInput, parameters: [ParameterValue], into scores: UnsafeMutableBufferPointer<Float>,
-    monitor: Monitor
+    monitor: Monitor, diagnostics: Diagnostics
   ) throws { try body(input, parameters, scores, monitor) }
 }
 

@@ -41,6 +41,10 @@ struct Shrinkable {
     return Shrinkable(ModelState(transformer: state.transformer, revision: Self.root(tensors)), checkpoint)
   }
 
+  func replacing(_ tensors: OrderedDictionary<String, StoredTensor>) -> Shrinkable {
+    Shrinkable(ModelState(transformer: state.transformer, revision: Self.root(tensors)), checkpoint)
+  }
+
   func shrunk(
     _ options: ShrinkOptions = ShrinkOptions(), diagnostics: Diagnostics = Diagnostics()
   ) throws -> (model: Shrinkable, result: ShrunkModel) {
@@ -113,8 +117,8 @@ struct CustomUnits: UnitSelector {
     _ model: Shrinkable, _ target: UnitTarget, dataset: Dataset? = nil, diagnostics: Diagnostics = Diagnostics()
   ) throws -> UnitScores {
     try scoreUnits(
-      model.state, model: "m", target: target, criterion: UnitCriterion(selector: self, parameters: [:]),
-      dataset: dataset, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: diagnostics
+      model.state, model: "m", target: target, criterion: UnitCriterion(self), dataset: dataset,
+      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: diagnostics
     ).scores
   }
 }

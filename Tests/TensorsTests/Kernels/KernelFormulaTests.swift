@@ -191,6 +191,9 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
   @Test func multiplesAndBiases() {
     var y: [Float] = [1, 2, 3], x: [Float] = [1, 1, 9, 1, 1, 9], sums = [0.5, 0]
     ck_axpy(&y, 2, [10, 20, 30], 3)
+    var sum: [Float] = [1, 2, 3]
+    ck_product_accumulate(&sum, [2, 3, 4], [5, 6, -7], 3)
+    #expect(sum == [11, 20, -25])
     #expect(y == [21, 42, 63])
     ck_scale(&y, -1, 3)
     #expect(y == [-21, -42, -63])

@@ -69,6 +69,11 @@ private let elementwiseCases = [
     K.ck_axpy(y.pointer, 0.3, x.pointer, n)
     return all(y)
   },
+  VariantCase("product_accumulate", absolute: 2e-7, relative: 2e-7) { K, n, inputs in
+    let sum = inputs.strip(n), x = inputs.strip(n), y = inputs.strip(n)
+    K.ck_product_accumulate(sum.pointer, x.pointer, y.pointer, n)
+    return all(sum)
+  },
   VariantCase("scale") { K, n, inputs in
     let x = inputs.strip(n)
     K.ck_scale(x.pointer, 0.3, n)

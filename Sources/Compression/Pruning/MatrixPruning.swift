@@ -1,0 +1,182 @@
+// Pruning of the matrices that read one input: scores, masks, refinement, compensation; or a solver for all of them.
+
+import OrderedCollections
+package import Tensors
+
+/// The steps of a plan on some matrices, with what they share.
+package struct MatrixPruning {
+  let plan: PruningPlan
+  let compute: Compute
+  /// Polled between matrices; progress is the caller's matter.
+  let monitor: Monitor
+  let diagnostics: Diagnostics
+  private let scratch: FloatBuffer
+
+  /// - Parameter monitor: its cancellation is obeyed.
+  package init(_ plan: PruningPlan, compute: Compute, cancellation: Cancellation, diagnostics: Diagnostics) {
+    self.plan = plan
+    self.compute = compute
+    monitor = Monitor(cancellation: cancellation)
+    self.diagnostics = diagnostics
+    scratch = FloatBuffer(count: plan.tensors.largestElementCount)
+  }
+
+  /// Prunes `tensors`, which share one input, each to its own target.
+  /// - Parameters:
+  ///   - weights: where the tensors are.
+  ///   - statistics: of a tensor; those of the shared input are the same object for all.
+  /// - Throws: `CompressionError`, `Cancelled`, or what the methods throw.
+  func prune(
+    _ tensors: [PrunableTensor], of weights: any WeightSource,
+    statistics: (PrunableTensor) throws -> MatrixStatistics
+  ) throws -> OrderedDictionary<String, PrunedTensor> {
+    for tensor in tensors { try plan.target(of: tensor.name).check(tensor) }
+    switch plan.method {
+    case .solver(let solver): return try solve(tensors, with: solver, of: weights, statistics: statistics)
+    case .selector(let criterion):
+      var pruned: OrderedDictionary<String, PrunedTensor> = [:]
+      for tensor in tensors {
+        let input = input(tensor, of: weights, statistics: try statistics(tensor))
+        pruned[tensor.name] = try select(tensor, input, by: criterion)
+      }
+      return pruned
+    }
+  }
+
+  /// Scores, masks and compensates, once or in rounds. Each round scores the weights that the last one left, prunes more
+  /// of them, and compensates for all that is pruned from the weights before the first.
+  private func select(_ tensor: PrunableTensor, _ input: MatrixInput, by criterion: Criterion) throws -> PrunedTensor {
+    let target = plan.target(of: tensor.name)
+    let rounds = plan.compensator == nil ? [target] : target.rounds(plan.rounds)
+    var current = input, last: FloatBuffer?
+    for (round, target) in rounds.enumerated() {
+      let scores = try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
+      let mask = try selectMask(scores, target: target, group: plan.group, pool: compute.pool)
+      let isLast = round + 1 == rounds.count
+      let pruned = try finish(tensor, input, mask: mask, scores: scores, target: target, from: last, refining: isLast)
+      guard !isLast, let weights = pruned.weights else { return pruned }
+      current = matrixInput(tensor, weights: UnsafePointer(weights.pointer), statistics: input.statistics)
+      last = weights
+    }
+    preconditionFailure("there is at least one round")
+  }
+
+  /// The rest of a selector's way, from a mask on: refinement and compensation.
+  func finish(
+    _ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics, mask: MaskBits,
+    scores: ScoreMatrix?
+  ) throws -> PrunedTensor {
+    try finish(
+      tensor, input(tensor, of: weights, statistics: statistics), mask: mask, scores: scores,
+      target: plan.target(of: tensor.name), from: nil, refining: true)
+  }
+
+  /// A matrix as methods see it. Its weights stay where they are or are read into the scratch, which is used for one
+  /// matrix at a time.
+  func input(_ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics) -> MatrixInput {
+    let floats = weights.tensor(tensor.name).floats(orReadInto: scratch.pointer, pool: compute.pool)
+    return matrixInput(tensor, weights: floats, statistics: statistics)
+  }
+
+  private func matrixInput(
+    _ tensor: PrunableTensor, weights: UnsafePointer<Float>, statistics: MatrixStatistics
+  ) -> MatrixInput {
+    MatrixInput(
+      tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
+      weights: UnsafeBufferPointer(start: weights, count: tensor.elementCount), statistics: statistics,
+      terms: plan.terms.compactMap { term in
+        term.scores.tensors[tensor.name].map { (name: term.name, scores: $0.matrix) }
+      })
+  }
+
+  /// - Parameters:
+  ///   - last: what the round before gave, nil for the first.
+  ///   - refining: whether the mask is the one to keep.
+  private func finish(
+    _ tensor: PrunableTensor, _ input: MatrixInput, mask: MaskBits, scores: ScoreMatrix?, target: SparsityTarget,
+    from last: FloatBuffer?, refining: Bool
+  ) throws -> PrunedTensor {
+    guard plan.refiner != nil || plan.compensator != nil else { return PrunedTensor(mask: mask) }
+    let budget = Budget(target: target, group: plan.group)
+    let kept = KeptBytes(mask, pool: compute.pool)
+    var mask = mask
+    if refining, let refiner = plan.refiner {
+      try refiner.method.refine(
+        input, budget: budget, scores: scores, parameters: refiner.values, kept: kept.values, monitor: monitor,
+        diagnostics: diagnostics)
+      mask = kept.mask(pool: compute.pool)
+    }
+    guard let compensator = plan.compensator else { return PrunedTensor(mask: mask) }
+    let weights = FloatBuffer(count: tensor.elementCount)
+    _ = weights.values.update(fromContentsOf: last?.readOnly ?? input.weights)
+    var bias = [Float](repeating: 0, count: compensator.method.description.changesBias ? tensor.rows : 0)
+    try bias.withUnsafeMutableBufferPointer { bias in
+      try compensator.method.compensate(
+        input, kept: UnsafeBufferPointer(kept.values), budget: budget, parameters: compensator.values,
+        weights: weights.values, bias: bias, monitor: monitor, diagnostics: diagnostics)
+    }
+    weights.clear(prunedBy: mask, pool: compute.pool)
+    return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
+  }
+
+  private func solve(
+    _ tensors: [PrunableTensor], with solver: Configured<any Solver>, of weights: any WeightSource,
+    statistics: (PrunableTensor) throws -> MatrixStatistics
+  ) throws -> OrderedDictionary<String, PrunedTensor> {
+    // All are needed at a time, so each has a place of its own for the old weights and for the new.
+    let places = tensors.map { tensor in
+      (
+        old: FloatBuffer(count: tensor.elementCount), new: FloatBuffer(count: tensor.elementCount),
+        kept: KeptBytes(keepingAll: tensor.rows, columns: tensor.columns)
+      )
+    }
+    var problems: [Problem] = []
+    for (tensor, place) in zip(tensors, places) {
+      let old = weights.tensor(tensor.name).floats(orReadInto: place.old.pointer, pool: compute.pool)
+      place.new.pointer.update(from: old, count: tensor.elementCount)
+      problems.append(
+        Problem(
+          matrix: matrixInput(tensor, weights: old, statistics: try statistics(tensor)),
+          budget: Budget(target: plan.target(of: tensor.name), group: plan.group), kept: place.kept.values,
+          weights: place.new.values))
+    }
+    try solver.method.solve(
+      problems, parameters: solver.values, monitor: monitor, diagnostics: diagnostics)
+    try monitor.checkCancelled()
+    var pruned: OrderedDictionary<String, PrunedTensor> = [:]
+    for (tensor, place) in zip(tensors, places) {
+      let mask = place.kept.mask(pool: compute.pool)
+      place.new.clear(prunedBy: mask, pool: compute.pool)
+      pruned[tensor.name] = PrunedTensor(mask: mask, weights: place.new)
+    }
+    return pruned
+  }
+}
+
+extension SparsityTarget {
+  /// The targets of `count` rounds, the last of them this one: quick at first, slow at the end, as the cubic schedule of
+  /// Zhu & Gupta 2017 (arXiv 1710.01878, equation 1). Patterns go up by whole weights of a group.
+  func rounds(_ count: Int) -> [SparsityTarget] {
+    func done(_ round: Int, of rounds: Int) -> Double {
+      let left = 1 - Double(round) / Double(rounds)
+      return 1 - left * left * left
+    }
+    switch self {
+    case .ratio(let ratio):
+      guard count > 1, ratio > 0 else { return [self] }
+      return (1..<count).map { .ratio(ratio * done($0, of: count)) } + [self]
+    case .pattern(let prune, let size):
+      guard count > 1 else { return [self] }
+      let steps = (1..<count).map { max(1, Int((Double(prune) * done($0, of: count)).rounded())) } + [prune]
+      return steps.enumerated().filter { $0.offset + 1 == steps.count || steps[$0.offset + 1] > $0.element }
+        .map { .pattern(prune: $0.element, of: size) }
+    }
+  }
+
+  /// - Throws: `CompressionError.patternDoesNotDivide`.
+  func check(_ tensor: PrunableTensor) throws(CompressionError) {
+    if case .pattern(_, let size) = self, tensor.columns % size != 0 {
+      throw .patternDoesNotDivide(pattern: description, tensor: tensor.name, columns: tensor.columns)
+    }
+  }
+}

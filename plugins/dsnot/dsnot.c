@@ -1,0 +1,208 @@
+// dsnot: a mask made better by exchanges: dynamic sparse no training (Zhang et al. 2024, arXiv 2310.08915,
+// algorithm 1).
+//
+//   e_i = sum over pruned j of w_ij m_j        m_j: mean over sequences of the sum over a sequence's tokens of x_j
+//
+// A cycle in a row with e > 0 restores the pruned weight of greatest w_j m_j / var_j and prunes the kept weight of
+// least score among those with w_j m_j < 0; with e < 0 the signs are the other way. A row is done when
+// |e| <= threshold, when e would change its sign, when no candidate is left, or after `cycles`. Each weight moves at
+// most once. In a pattern the weight to prune is the one of least score in the group of the restored one, whatever its
+// sign, as published.
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "espalier_plugin.h"
+#include "moments.h"
+
+enum { cycles_index, threshold_index, variance_index };
+
+struct refine_job {
+  const espalier_matrix *matrix;
+  const float *scores;  // [rows, columns], or NULL: |w| * norms
+  const double *means;  // [columns] m_j
+  const double *powers; // [columns] var_j^p
+  const float *norms;   // [columns] Wanda's
+  int64_t pattern_size, cycles;
+  double threshold;
+  uint8_t *kept;
+};
+
+// What one row needs; arrays of `columns`.
+struct row {
+  double *gains;      // w_j m_j
+  double *keys;       // gains / var^p of those that were pruned
+  float *scores;
+  uint8_t *movable;   // 1: not moved yet
+  const uint8_t *was; // the mask on entry
+  int64_t columns;
+};
+
+// The pruned weight that moves e most towards 0 for what is known of it, or -1. Ties: the first.
+static int64_t find_restored(const struct row *row, int sign) {
+  int64_t best = -1;
+  for (int64_t j = 0; j < row->columns; j++) {
+    if (row->was[j] || !row->movable[j] || !(row->gains[j] * sign > 0)) continue;
+    if (best < 0 || row->keys[j] * sign > row->keys[best] * sign) best = j;
+  }
+  return best;
+}
+
+// The kept weight of least score in first ..< end, of the other sign unless `any_sign`, or -1. Ties: the first.
+static int64_t find_pruned(const struct row *row, int sign, int64_t first, int64_t end, int any_sign) {
+  int64_t best = -1;
+  for (int64_t j = first; j < end; j++) {
+    if (!row->was[j] || !row->movable[j] || (!any_sign && !(row->gains[j] * sign < 0))) continue;
+    if (best < 0 || row->scores[j] < row->scores[best]) best = j;
+  }
+  return best;
+}
+
+static void exchange(const struct refine_job *job, struct row *row, uint8_t *kept) {
+  double error = 0;
+  for (int64_t j = 0; j < row->columns; j++) error += row->was[j] ? 0 : row->gains[j];
+  const int sign = error > 0 ? 1 : -1;
+  for (int64_t cycle = 0; cycle < job->cycles && fabs(error) > job->threshold; cycle++) {
+    const int64_t restored = find_restored(row, sign);
+    if (restored < 0) return;
+    const int64_t size = job->pattern_size, first = size > 0 ? restored - restored % size : 0;
+    const int64_t pruned = find_pruned(row, sign, first, size > 0 ? first + size : row->columns, size > 0);
+    row->movable[restored] = 0;
+    if (pruned < 0 && size > 0) continue;  // this group has no more to give
+    if (pruned < 0) return;
+    row->movable[pruned] = 0;
+    const double after = error + row->gains[pruned] - row->gains[restored];
+    if (!(after * sign > 0)) return;
+    kept[restored] = 1;
+    kept[pruned] = 0;
+    error = after;
+  }
+}
+
+static int32_t refine_row(void *context, int64_t i) {
+  const struct refine_job *job = context;
+  const int64_t n = job->matrix->columns;
+  uint8_t *kept = job->kept + i * n;
+  double *storage = malloc((size_t)n * (2 * sizeof(double) + sizeof(float) + 2));
+  if (storage == NULL) return ESPALIER_OUT_OF_MEMORY;
+  struct row row = {.gains = storage, .keys = storage + n, .columns = n};
+  row.scores = (float *)(storage + 2 * n);
+  row.movable = (uint8_t *)(row.scores + n);
+  uint8_t *was = row.movable + n;
+  memcpy(was, kept, (size_t)n);
+  memset(row.movable, 1, (size_t)n);
+  row.was = was;
+  for (int64_t j = 0; j < n; j++) {
+    const float w = job->matrix->weights[i * n + j];
+    row.gains[j] = w * job->means[j];
+    row.keys[j] = row.gains[j] / job->powers[j];  // infinite for an input that never varies: its part is certain
+    row.scores[j] = job->scores != NULL ? job->scores[i * n + j] : fabsf(w) * job->norms[j];
+  }
+  exchange(job, &row, kept);
+  free(storage);
+  return ESPALIER_OK;
+}
+
+// Fails with ESPALIER_INVALID_ARGUMENT unless the moments fit the matrix.
+static int32_t prepare(const espalier_matrix *matrix, double variance_power, double *means, double *powers,
+                       float *norms, espalier_message *message) {
+  const int32_t status = compute_norm_powers(matrix, 1, "check the dataset", norms, message);
+  if (status != ESPALIER_OK) return status;
+  const espalier_moments *moments = matrix->moments;
+  const double sequences = (double)moments->sequences, tokens = (double)moments->tokens;
+  for (int64_t j = 0; j < matrix->columns; j++) {
+    const double mean = moments->sum[j] / tokens;
+    const double variance = moments->sum_of_squares[j] / tokens - mean * mean;
+    means[j] = moments->sum[j] / sequences;
+    powers[j] = pow(variance > 0 ? variance : 0, variance_power);
+    if (!isfinite(means[j])) {
+      snprintf(message->text, message->capacity, "input %lld of %s has the sum %g; check the dataset", (long long)j,
+               matrix->tensor, moments->sum[j]);
+      return ESPALIER_INVALID_ARGUMENT;
+    }
+  }
+  return ESPALIER_OK;
+}
+
+static int32_t refine(const espalier_host *host, const espalier_matrix *matrix, const espalier_budget *budget,
+                      const float *scores, const double *parameters, uint8_t *kept, espalier_message *message) {
+  const int64_t n = matrix->columns;
+  double *means = malloc((size_t)n * (2 * sizeof(double) + sizeof(float)));
+  if (means == NULL) return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the moments");
+  double *powers = means + n;
+  float *norms = (float *)(powers + n);
+  int32_t status = prepare(matrix, parameters[variance_index], means, powers, norms, message);
+  if (status == ESPALIER_OK) {
+    struct refine_job job = {.matrix = matrix, .scores = scores, .means = means, .powers = powers, .norms = norms,
+                             .cycles = (int64_t)parameters[cycles_index], .threshold = parameters[threshold_index],
+                             .kept = kept};
+    if (budget != NULL && budget->pattern_size > 0 && n % budget->pattern_size == 0) {
+      job.pattern_size = budget->pattern_size;
+    }
+    status = host->parallel_for(host, matrix->rows, refine_row, &job);
+    if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
+      espalier_report(message, status, "the host could not run a parallel loop over the rows");
+    }
+  }
+  free(means);
+  return status;
+}
+
+static const espalier_parameter cycles = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_INTEGER,
+  .name = "cycles",
+  .summary = "Most exchanges in a row",
+  .default_value = 50,
+  .minimum = 0,
+  .maximum = 100000,
+};
+
+static const espalier_parameter threshold = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_NUMBER,
+  .name = "threshold",
+  .summary = "A row is done when its expected error, summed over a sequence's tokens, is no more than this",
+  .default_value = 0.1,
+  .minimum = 0,
+  .maximum = 1e9,
+};
+
+static const espalier_parameter variance_power = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_NUMBER,
+  .name = "variancePower",
+  .summary = "How much the variance of an input counts against restoring a weight: 1 as published, 0 not at all",
+  .default_value = 1,
+  .minimum = 0,
+  .maximum = 4,
+};
+
+static const espalier_parameter *const parameter_list[] = {&cycles, &threshold, &variance_power};
+
+static const espalier_refiner refiner = {
+  .struct_size = sizeof(espalier_refiner),
+  .statistics = ESPALIER_STATISTICS_MOMENTS,
+  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
+  .parameters = parameter_list,
+  .refine = refine,
+};
+
+static const void *get_extension(const char *id) {
+  return strcmp(id, ESPALIER_REFINER) == 0 ? &refiner : NULL;
+}
+
+const espalier_plugin_descriptor espalier_plugin = {
+  .struct_size = sizeof(espalier_plugin_descriptor),
+  .abi_major = ESPALIER_ABI_MAJOR,
+  .abi_minor = ESPALIER_ABI_MINOR,
+  .id = "dsnot",
+  .version = "1.0.0",
+  .summary = "DSnoT: exchanges that bring the expected error of each output towards 0 (Zhang et al. 2024)",
+  .vendor = "Espalier",
+  .licence = "Apache-2.0",
+  .url = "https://arxiv.org/abs/2310.08915",
+  .get_extension = get_extension,
+};

@@ -1,0 +1,53 @@
+// least-squares: the kept weights that keep the map's outputs best, exactly.
+//
+//   minimise (w - w') (G + d I) (w - w')^T for each row over w' with w'_P = 0        d = damping * mean(diag G)
+//
+// which is ||W X - W' X||^2 + d ||W - W'||^2: of all weights on the mask none has less. See least_squares.h.
+
+#include <string.h>
+
+#include "espalier_plugin.h"
+#include "fit_on_mask.h"
+
+static int32_t compensate(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
+                          const espalier_budget *budget, const double *parameters, float *weights, float *bias,
+                          espalier_message *message) {
+  (void)budget, (void)bias;
+  return fit_on_mask(host, matrix, kept, parameters[0], 0, weights, message);
+}
+
+static const espalier_parameter damping = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_NUMBER,
+  .name = "damping",
+  .summary = "Pull towards the dense weights, as a fraction of the mean diagonal of the Gram matrix",
+  .default_value = 0.01,
+  .minimum = 0,
+  .maximum = 10,
+};
+
+static const espalier_parameter *const parameter_list[] = {&damping};
+
+static const espalier_compensator compensator = {
+  .struct_size = sizeof(espalier_compensator),
+  .statistics = ESPALIER_STATISTICS_GRAM,
+  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
+  .parameters = parameter_list,
+  .compensate = compensate,
+};
+
+static const void *get_extension(const char *id) {
+  return strcmp(id, ESPALIER_COMPENSATOR) == 0 ? &compensator : NULL;
+}
+
+const espalier_plugin_descriptor espalier_plugin = {
+  .struct_size = sizeof(espalier_plugin_descriptor),
+  .abi_major = ESPALIER_ABI_MAJOR,
+  .abi_minor = ESPALIER_ABI_MINOR,
+  .id = "least-squares",
+  .version = "1.0.0",
+  .summary = "Exact least squares on the kept weights: the least output error that the mask allows",
+  .vendor = "Espalier",
+  .licence = "Apache-2.0",
+  .get_extension = get_extension,
+};

@@ -1,0 +1,58 @@
+// damped_gram.h: G + d I of one input in double, its factor and its inverse: what least squares on a support needs.
+
+#ifndef ESPALIER_SUPPORT_DAMPED_GRAM_H
+#define ESPALIER_SUPPORT_DAMPED_GRAM_H
+
+#include "factor.h"
+#include "gram.h"
+#include "least_squares.h"
+
+// The arrays are n x n, both triangles, and belong to whoever prepared them: damped_gram_free.
+struct damped_gram {
+  int64_t n;
+  double damping;   // d
+  double *a;        // G + d I
+  double *factor;   // l of l l^T = a in the lower triangle
+  double *inverse;  // a^-1, or NULL if it was not asked for
+};
+
+static inline void damped_gram_free(struct damped_gram *gram) {
+  free(gram->a);
+  free(gram->factor);
+  free(gram->inverse);
+  *gram = (struct damped_gram){0};
+}
+
+// d = fraction * mean(diag G), raised where that does not do (see factor_damped). Free it whatever the status.
+static inline int32_t damped_gram_prepare(const espalier_host *host, const espalier_linear_algebra *algebra,
+                                          const espalier_matrix *matrix, double fraction, int with_inverse,
+                                          struct damped_gram *gram, espalier_message *message) {
+  const int64_t n = matrix->columns;
+  const size_t bytes = (size_t)(n * n) * sizeof(double);
+  *gram = (struct damped_gram){.n = n, .damping = fraction * gram_mean_diagonal(matrix->gram)};
+  gram->a = malloc(bytes);
+  gram->factor = malloc(bytes);
+  if (with_inverse) gram->inverse = malloc(bytes);
+  if (gram->a == NULL || gram->factor == NULL || (with_inverse && gram->inverse == NULL)) {
+    return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the damped Gram matrix in double");
+  }
+  for (int64_t i = 0; i < n * n; i++) gram->factor[i] = gram->a[i] = matrix->gram->products[i];
+  int32_t status = factor_damped(host, algebra, matrix->tensor, n, gram->factor, &gram->damping, message);
+  if (status != ESPALIER_OK) return status;
+  for (int64_t i = 0; i < n; i++) gram->a[i * n + i] += gram->damping;
+  if (!with_inverse) return ESPALIER_OK;
+  memcpy(gram->inverse, gram->factor, bytes);
+  return algebra_report(algebra->cholesky_inverse_f64(host, n, gram->inverse, n), message);
+}
+
+// True if some row of the mask prunes fewer weights than it keeps, so that the inverse gives it the smaller system.
+static inline int damped_gram_wants_inverse(const uint8_t *kept, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; i++) {
+    int64_t count = 0;
+    for (int64_t j = 0; j < columns; j++) count += kept[i * columns + j] != 0;
+    if (count < columns && columns - count < count) return 1;
+  }
+  return 0;
+}
+
+#endif
