@@ -85,7 +85,8 @@ extension ParameterDescription {
       Double(integer)
     case (.boolean(let boolean), .boolean):
       boolean ? 1 : 0
-    case (.choice(let index, let word), .choice(_, let words)) where words.indices.contains(index) && words[index] == word:
+    case (.choice(let index, let word), .choice(_, let words))
+    where words.indices.contains(index) && words[index] == word:
       Double(index)
     default:
       nil

@@ -11,8 +11,8 @@ extension PluginError: CustomStringConvertible {
       return "There is no plugin '\(id)'; \(known). Load one with plugin/load, or put it on ESPALIER_PLUGIN_PATH."
     case .otherKind(let id, let wanted, let offers, let available):
       let others = available.isEmpty ? "none" : available.joined(separator: ", ")
-      return "Plugin '\(id)' offers \(offers.map(\.rawValue).joined(separator: ", ")), but a \(wanted.rawValue) is wanted "
-        + "here. Loaded plugins that offer one: \(others)."
+      let own = offers.map(\.rawValue).joined(separator: ", ")
+      return "Plugin '\(id)' offers \(own), but a \(wanted.rawValue) is wanted here. Loaded plugins that offer one: \(others)."
     case .rejected(let path, let rejection):
       return "'\(path)' is not used as a plugin: \(rejection.message)"
     case .failed(let id, let tensor, let status, let message):
@@ -126,7 +126,8 @@ extension PluginInputProblem {
     case .sensitivityMissing:
       return "it needs the measured sensitivity of every tensor's layer. Run evaluate/sensitivity first."
     case .sensitivityInvalid:
-      return "a sensitivity curve must have as many losses as sparsities, finite, ascending from sparsity 0 to at most 1."
+      return "a sensitivity curve must have as many losses as sparsities, all finite, the sparsities ascending from 0 "
+        + "to at most 1."
     case .measureMissing:
       return "it does not measure layers."
     }

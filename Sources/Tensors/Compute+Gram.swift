@@ -1,5 +1,5 @@
-// Gram matrices: sums over rows of x xᵀ, or of z xᵀ, as calibration needs them. Of the symmetric ones only blocks on and
-// above the diagonal are computed.
+// Gram matrices: sums over rows of x xᵀ, or of z xᵀ, as calibration needs them. Of the symmetric ones only blocks on
+// and above the diagonal are computed.
 //
 // Legend: n columns of the activations, the side of the matrix; N rows at a time.
 

@@ -1,6 +1,6 @@
-// The routines of OpenBLAS and its LAPACK that factorisations need, as Fortran calls them: everything by pointer, matrices
-// column-major, the lengths of text arguments behind the others. A row-major matrix is its transpose to them, so a lower
-// triangle of ours is an upper one of theirs. Names and arguments: LAPACK 3.9, netlib.org/lapack/explore-html.
+// The routines of OpenBLAS and its LAPACK that factorisations need, as Fortran calls them: everything by pointer,
+// matrices column-major, the lengths of text arguments behind the others. A row-major matrix is its transpose to them,
+// so a lower triangle of ours is an upper one of theirs. Names and arguments: LAPACK 3.9, netlib.org/lapack.
 
 /// One precision's routines. Each matrix is raw memory of that precision.
 struct LAPACKRoutines: Sendable {

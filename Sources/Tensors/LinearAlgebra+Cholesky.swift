@@ -1,5 +1,5 @@
-// Cholesky's factorisation A = L Lᵀ of symmetric positive definite matrices, and what it is good for. Only lower triangles
-// are read and written unless it says otherwise.
+// Cholesky's factorisation A = L Lᵀ of symmetric positive definite matrices, and what it is good for. Only lower
+// triangles are read and written unless it says otherwise.
 
 extension LinearAlgebra {
   /// Rows of a block on the diagonal, which one thread factorises.
@@ -7,8 +7,8 @@ extension LinearAlgebra {
   /// Right sides that one thread solves for at a time.
   private static var rightSides: Int { 64 }
 
-  /// a[n, n] = l lᵀ in place, block by block from the top: the block on the diagonal is factorised, the rows under it are
-  /// solved for, and their products leave the rest. (Golub & Van Loan, Matrix Computations, section 4.2.6)
+  /// a[n, n] = l lᵀ in place, block by block from the top: the block on the diagonal is factorised, the rows under it
+  /// are solved for, and their products leave the rest. (Golub & Van Loan, Matrix Computations, section 4.2.6)
   /// - Throws: `notPositiveDefinite`, also for what is not finite; `sizeInvalid`, `cancelled`.
   package func cholesky<Scalar: LinearAlgebraScalar>(
     _ a: UnsafeMutablePointer<Scalar>, stride: Int, n: Int, _ share: WorkShare

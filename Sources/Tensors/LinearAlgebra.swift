@@ -1,6 +1,8 @@
 // Linear algebra for methods: general products here, factorisations in the extensions. Matrices are row-major. OpenBLAS
 // works single-threaded on pieces whose sizes depend on the matrices alone, so results do not depend on the threads.
 
+import Synchronization
+
 /// Why an operation did not succeed. What it was to write is without meaning then.
 package enum LinearAlgebraError: Error, Equatable {
   /// A size below 1 or beyond what the library can count, or a row that is shorter than the matrix is wide.
@@ -40,10 +42,19 @@ package struct LinearAlgebra: Sendable {
   /// - Throws: `BLASError` if OpenBLAS cannot be loaded or lacks LAPACK.
   package init(pool: ComputePool) throws(BLASError) {
     self.pool = pool
-    let blas = try BLAS.load()
-    single = try LAPACKRoutines(Float.routinePrefix, of: blas)
-    double = try LAPACKRoutines(Double.routinePrefix, of: blas)
+    (single, double) = try Self.loaded.withLock { (loaded) throws(BLASError) in
+      if let routines = loaded { return routines }
+      let blas = try BLAS.load()
+      let routines = (
+        try LAPACKRoutines(Float.routinePrefix, of: blas), try LAPACKRoutines(Double.routinePrefix, of: blas)
+      )
+      loaded = routines
+      return routines
+    }
   }
+
+  /// Looked up once: plugins make many small calls.
+  private static let loaded = Mutex<(LAPACKRoutines, LAPACKRoutines)?>(nil)
 
   func routines<Scalar: LinearAlgebraScalar>(_: Scalar.Type) -> LAPACKRoutines {
     Scalar.self == Float.self ? single : double
@@ -77,7 +88,7 @@ package struct StridedMatrix<Scalar: LinearAlgebraScalar> {
     isTransposed = transposed
   }
 
-  /// Where row `row` of op(self) begins if `byRow`, else column `row`.
+  /// Where row `index` of op(self) begins if `byRow`, else column `index`.
   fileprivate func start(_ index: Int, byRow: Bool) -> UnsafePointer<Scalar> {
     pointer + (byRow != isTransposed ? index * stride : index)
   }

@@ -147,7 +147,8 @@ package struct SpillError: Error, Equatable {
 }
 
 extension SpillFile {
-  /// `$ESPALIER_CACHE_DIR`, else `$XDG_CACHE_HOME/espalier`, else `~/.cache/espalier`. (XDG Base Directory Specification)
+  /// `$ESPALIER_CACHE_DIR`, else `$XDG_CACHE_HOME/espalier`, else `~/.cache/espalier`. (XDG Base Directory
+  /// Specification)
   package static var standardFolder: String {
     func value(_ name: String) -> String? {
       getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }

@@ -1,5 +1,5 @@
-// Sums of gradients over a calibration dataset: against plain sums over training passes, against the gradient of the mean
-// loss, and against central differences of it.
+// Sums of gradients over a calibration dataset: against plain sums over training passes, against the gradient of the
+// mean loss, and against central differences of it.
 
 import Compression
 import OrderedCollections

@@ -15,7 +15,8 @@ import Workspace
     let plan = PruningPlan(
       criterion: Criterion(Magnitude()), target: .ratio(0.5), group: .matrix, tensors: model.state.prunableTensors)
     let result = try pruneAtOnce(
-      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      model.state, plan: plan, dataset: nil, store: Engine.store(), compute: Engine.compute,
+      monitor: Monitor(), diagnostics: Diagnostics())
     model.commit(result.masks)
     return model
   }

@@ -10,12 +10,13 @@ import Workspace
 
 @Suite struct ScoringTests {
   static func scored(
-    _ model: TestModel, _ criterion: Criterion, dataset: Dataset? = nil, cache: CalibrationCache = Engine.cache(),
+    _ model: TestModel, _ criterion: Criterion, dataset: Dataset? = nil, store: StatisticsStore = Engine.store(),
     monitor: Monitor = Monitor()
   ) throws -> Scoring {
     try score(
-      model.state, model: "tiny", tensors: model.state.prunableTensors, criterion: criterion, dataset: dataset,
-      store: cache, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
+      model.state, model: "tiny", tensors: model.state.prunableTensors,
+      request: ScoringRequest(criterion, dataset: dataset), store: store, compute: Engine.compute, monitor: monitor,
+      diagnostics: Diagnostics())
   }
 
   @Test(arguments: TestModel.tiny)
@@ -46,13 +47,13 @@ import Workspace
   /// A score of another dataset or none is another thing, and the provenance says so.
   @Test func statisticsComeFromTheDataset() throws {
     let model = try TestModel(tiny: "grouped-f32"), dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
-    let cache = Engine.cache()
-    let first = try Self.scored(model, Criterion(Wanda()), dataset: dataset, cache: cache)
+    let store = Engine.store()
+    let first = try Self.scored(model, Criterion(Wanda()), dataset: dataset, store: store)
     #expect(first.neededLayers == 2 && first.reusedLayers == 0)
     #expect(first.scores.provenance.dataset == dataset.digest && first.scores.defaultGroup == .row)
-    let again = try Self.scored(model, Criterion(Wanda()), dataset: dataset, cache: cache)
+    let again = try Self.scored(model, Criterion(Wanda()), dataset: dataset, store: store)
     #expect(again.reusedLayers == 2)
-    let moments = try CalibrationTests.calibrated(model.state, dataset, store: cache).moments(1)[3]
+    let moments = try CalibrationTests.calibrated(model.state, dataset, store: store).moments(1)[3]
     let name = "model.layers.1.mlp.down_proj.weight"
     let weights = Matrix(model.history.current.tensor(name))
     let expected = weights.values.enumerated().map { index, weight in
@@ -85,7 +86,7 @@ import Workspace
     let dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
     #expect(throws: expected) {
       try pruneSequentially(
-        model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+        model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1)
   }
@@ -111,11 +112,11 @@ import Workspace
       else { throw Unexpected() }
       out.initialize(repeating: 1)
     }
-    let criterion = Criterion(selector: selector, parameters: ["a": .number(1), "b": .number(2)])
+    let criterion = Criterion(selector, parameters: ["a": .number(1), "b": .number(2)])
     #expect(criterion.summary == "custom (a 1.0, b 2.0)")
     _ = try Self.scored(try TestModel(tiny: "grouped-f32"), criterion)
     #expect(throws: Unexpected.self) {
-      try Self.scored(try TestModel(tiny: "grouped-f32"), Criterion(selector: selector, parameters: ["a": .boolean(true)]))
+      try Self.scored(try TestModel(tiny: "grouped-f32"), Criterion(selector, parameters: ["a": .boolean(true)]))
     }
   }
 
@@ -137,7 +138,9 @@ import Workspace
   static func sequentially(
     _ model: TestModel, _ plan: PruningPlan, _ dataset: Dataset, monitor: Monitor = Monitor()
   ) throws -> PruningResult {
-    try pruneSequentially(model.state, plan: plan, dataset: dataset, compute: Engine.compute, monitor: monitor, diagnostics: Diagnostics())
+    try pruneSequentially(
+      model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: monitor,
+      diagnostics: Diagnostics())
   }
 
   /// Wanda layer by layer, in double, on the masks that the engine chose for the layers before: every row loses exactly
@@ -192,7 +195,7 @@ import Workspace
     let plan = Self.plan(model, Wanda(), .ratio(0.5), .row)
     let sequential = try Self.sequentially(model, plan, dataset)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     #expect(atOnce.layerErrors == nil)
     let first = "model.layers.0.mlp.down_proj.weight", second = "model.layers.1.self_attn.q_proj.weight"
     #expect(sequential.masks[first] == atOnce.masks[first], "all statistics of the first layer are of dense inputs")
@@ -205,10 +208,10 @@ import Workspace
     let model = try TestModel(tiny: "wide-heads-f16"), dataset = try TestModel.goldenDataset(tiny: "wide-heads-f16")
     let plan = Self.plan(model, Magnitude(), .ratio(0.4), group)
     let atOnce = try pruneAtOnce(
-      model.state, plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      model.state, plan: plan, dataset: nil, store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
     #expect(try Self.sequentially(model, plan, dataset).masks == atOnce.masks)
     let again = try pruneAtOnce(
-      model.commit(atOnce.masks), plan: plan, dataset: nil, cache: Engine.cache(), compute: Engine.compute,
+      model.commit(atOnce.masks), plan: plan, dataset: nil, store: Engine.store(), compute: Engine.compute,
       monitor: Monitor(), diagnostics: Diagnostics())
     #expect(again.masks == atOnce.masks, "pruning again prunes the same")
   }
@@ -251,7 +254,7 @@ import Workspace
     }
     #expect(throws: Cancelled.self) {
       try pruneAtOnce(
-        model.state, plan: plan, dataset: dataset, cache: Engine.cache(), compute: Engine.compute,
+        model.state, plan: plan, dataset: dataset, store: Engine.store(), compute: Engine.compute,
         monitor: cancelling(afterReports: 2), diagnostics: Diagnostics())
     }
     #expect(model.history.log.revisions.count == 1 && model.history.current.prunedCount == 0)

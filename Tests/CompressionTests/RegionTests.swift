@@ -1,4 +1,5 @@
-// A block by itself: the gradients of the norm of its output and of its distance to another against central differences.
+// A block by itself: the gradients of the norm of its output and of its distance to another against central
+// differences.
 
 import Compression
 import OrderedCollections
@@ -21,8 +22,12 @@ import Workspace
     var model: Transformer { family.model.transformer }
     var count: Int { states.hidden.count }
 
-    init(_ name: String, layer: Int, masked: Bool = false) throws {
+    /// - Parameter change: made to the model first.
+    init(
+      _ name: String, layer: Int, masked: Bool = false, change: (TestModel) throws -> Void = { _ in }
+    ) throws {
       family = try TrainingFamily(name, masked: masked)
+      try change(family.model)
       self.layer = layer
       compute = try Engine.compute
       let model = family.model.transformer
@@ -98,7 +103,8 @@ import Workspace
     #expect(all.count == tensors.count && given.count == names.count)
     for name in names {
       let (a, b) = (try #require(all[name]), try #require(given[name]))
-      #expect(a.sum.readOnly.elementsEqual(b.sum.readOnly) && a.sumOfSquares.readOnly.elementsEqual(b.sumOfSquares.readOnly))
+      #expect(a.sum.readOnly.elementsEqual(b.sum.readOnly))
+      #expect(a.sumOfSquares.readOnly.elementsEqual(b.sumOfSquares.readOnly))
       if let mask = state.revision.tensor(name).mask {
         #expect(!pruned(mask).isEmpty && pruned(mask).allSatisfy { a.sum.pointer[$0] == 0 })
       }
@@ -112,7 +118,8 @@ import Workspace
     let layer = 1, scene = try Scene(name, layer: layer)
     let matrices = scene.family.model.state.prunableTensors.values.filter { $0.layer == layer }.map(\.name)
     var random = Seeded(4)
-    let noise = random.floats(scene.count, scale: 0.3), dense = try scene.output(), targets = FloatBuffer(count: scene.count)
+    let noise = random.floats(scene.count, scale: 0.3), dense = try scene.output()
+    let targets = FloatBuffer(count: scene.count)
     for index in noise.indices { targets.pointer[index] = Float(dense[index]) + noise[index] }
     let region = try BlockRegion(
       scene.model, layer: layer, matrices: matrices, weights: scene.family.model.history.current,

@@ -24,9 +24,12 @@ import Workspace
     }
   }
 
+  /// One model for all: what is remembered of another is not its own.
+  private static let model = Result { try TestModel(tiny: name) }
+
   static func calibrated(_ store: StatisticsStore, need: StatisticsNeed = .gram) throws -> Calibration {
     try CalibrationTests.calibrated(
-      TestModel(tiny: name).state, TestModel.goldenDataset(tiny: name), need: need, store: store)
+      model.get().state, TestModel.goldenDataset(tiny: name), need: need, store: store)
   }
 
   static func same(_ a: [(Moments, [UInt32])], _ b: [(Moments, [UInt32])]) -> Bool {

@@ -34,8 +34,8 @@ import Testing
     (
       .contractBroken(id: "x", tensor: "t", .statisticsUndeclared(asked: 3, declared: .moments)),
       "pluginContractBroken",
-      "Plugin 'x' gave an invalid result for 't': statistics_for asks for 3, its statistics are 1 (moments); it may ask "
-        + "for less, not for more."
+      "Plugin 'x' gave an invalid result for 't': statistics_for asks for 3, its statistics are 1 (moments); it may "
+        + "ask for less, not for more."
     ),
     (
       .failed(id: "wanda", tensor: "t", status: 2, message: "no moments"), "pluginFailed",

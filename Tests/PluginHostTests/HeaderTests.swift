@@ -120,7 +120,7 @@ import Testing
     let registry = PluginRegistry(services: Ear().services)
     let details = try registry.load(path: workshop.compile(code, to: "squares.so"))
     #expect(details.identity.id == "squares")
-    #expect(details.selector?.method.statistics == .none)
+    #expect(details.selector?.method.statistics == StatisticsNeed.none)
     let sample = Sample(rows: 3, columns: 5)
     let scores = try sample.score(with: registry.selector(id: "squares"), [])
     #expect(scores == sample.weights.map { $0 * $0 })

@@ -161,7 +161,8 @@ struct Trial {
   @Test func aSolverIsNotCalledWithNonsense() {
     var trial = trial()
     #expect(
-      Verdict { try trial.solve(.good, Budget(target: .ratio(0.5), group: .global)) } == .invalid(.groupInvalid(.global)))
+      Verdict { try trial.solve(.good, Budget(target: .ratio(0.5), group: .global)) }
+        == .invalid(.groupInvalid(.global)))
     #expect(
       Verdict { try trial.solve(.good, Budget(target: .ratio(1.5), group: .row)) }
         == .invalid(.ratioInvalid(given: "1.5")))

@@ -143,7 +143,8 @@ import Testing
     let sum = try #require(sample.moments?.sum[0])
     #expect(try measure(.good) == 6 * sum + 6 * sum)
     #expect(
-      Verdict { _ = try measure(.nothing) } == .broken(Self.tensor, .notFinite(what: "measure", index: 0, value: "nan")))
+      Verdict { _ = try measure(.nothing) }
+        == .broken(Self.tensor, .notFinite(what: "measure", index: 0, value: "nan")))
     #expect(
       Verdict { _ = try measure(.good, matrices: 0) } == .invalid(.count(what: "matrices", given: 0, expected: 1)))
   }
@@ -172,7 +173,8 @@ import Testing
     let sample = Sample(rows: 6, columns: 8)
     try sample.withInput { input in
       let heads = UnitsInput(unit: .head, layer: 3, count: 4, width: 2, matrices: [input])
-      #expect(try units(.good, heads) == [0, 2, 4, 6].map { sample.moments?.sum[$0] })
+      let scored = try units(.good, heads)
+      #expect(scored == [0, 2, 4, 6].map { sample.moments?.sum[$0] })
       #expect(
         Verdict { _ = try units(.echo, heads) }
           == .failed("unit 1 layer 3, 4 x 2, 1 matrices, cosine -1, 0 tokens, -1 0"))
@@ -301,9 +303,8 @@ import Testing
     #expect(throws: PluginError.otherKind(id: "kinds", wanted: .solver, offers: offers, available: [])) {
       try some.solver(id: "kinds")
     }
-    #expect(throws: PluginError.otherKind(id: "specimen", wanted: .refiner, offers: [.selector], available: ["kinds"])) {
-      try some.refiner(id: "specimen")
-    }
+    let error = PluginError.otherKind(id: "specimen", wanted: .refiner, offers: [.selector], available: ["kinds"])
+    #expect(throws: error) { try some.refiner(id: "specimen") }
     #expect(throws: PluginError.notFound(id: "x", loaded: ["kinds", "specimen"])) { try some.allocator(id: "x") }
   }
 

@@ -223,14 +223,16 @@ enum KindSpecimen {
       const int32_t status = common(host, behaviour, message);
       if (status >= 0) return status;
       if (behaviour == ECHO) {
-        snprintf(message->text, message->capacity, "unit %d layer %d, %d x %d, %d matrices, cosine %g, %d tokens, %g %g",
+        snprintf(message->text, message->capacity,
+                 "unit %d layer %d, %d x %d, %d matrices, cosine %g, %d tokens, %g %g",
                  (int)units->unit, (int)units->layer, (int)units->count, (int)units->width, (int)units->matrix_count,
                  units->cosine_sums == NULL ? -1 : units->cosine_sums[1], (int)units->tokens,
                  units->losses_without == NULL ? -1 : units->losses_without[1], units->loss);
         return ESPALIER_FAILED;
       }
       for (int64_t i = 0; i < units->count; i++) {
-        scores[i] = units->matrix_count > 0 ? units->matrices[0]->moments->sum[i * units->width] : units->cosine_sums[i];
+        scores[i] = units->matrix_count > 0 ? units->matrices[0]->moments->sum[i * units->width]
+                                            : units->cosine_sums[i];
         if (behaviour == INFINITE) scores[i] = INFINITY;
       }
       if (behaviour == NOTHING) scores[units->count - 1] = NAN;
@@ -261,12 +263,12 @@ enum KindSpecimen {
         float f[4] = {4, 0, 0, -4};
         double d[4] = {4, 0, 0, -4}, v[2];
         int64_t pivot = -1;
+        const int32_t indefinite = algebra->cholesky_f64(host, 2, d, 2, &pivot);
         snprintf(message->text, message->capacity, "%d %d %d %d at %d, %d %d",
                  (int)algebra->product_f32(host, 0, 0, 0, 1, 1, 1, f, 1, f, 1, 0, scores, 1),
                  (int)algebra->product_f32(host, 2, 0, 1, 1, 1, 1, f, 1, f, 1, 0, scores, 1),
-                 (int)algebra->product_f32(host, 0, 0, 1, 1, 1, 1, NULL, 1, f, 1, 0, scores, 1),
-                 (int)algebra->cholesky_f64(host, 2, d, 2, &pivot), (int)pivot,
-                 (int)algebra->eigen_f64(host, 2, d, 1, v),
+                 (int)algebra->product_f32(host, 0, 0, 1, 1, 1, 1, NULL, 1, f, 1, 0, scores, 1), (int)indefinite,
+                 (int)pivot, (int)algebra->eigen_f64(host, 2, d, 1, v),
                  host->get_extension(host, ESPALIER_REGION) != NULL);
         return ESPALIER_FAILED;
       }
@@ -274,7 +276,9 @@ enum KindSpecimen {
         // scores = W W^T W, rows x columns, once as it is and once more in two bodies of a loop, which must agree.
         static float outside[4096], inside[2][4096], square[2][4096];
         struct { const espalier_host *host; const espalier_matrix *matrix; float *square, *out; } jobs[3] = {
-          {host, matrix, square[0], outside}, {host, matrix, square[0], inside[0]}, {host, matrix, square[1], inside[1]}};
+          {host, matrix, square[0], outside},
+          {host, matrix, square[0], inside[0]},
+          {host, matrix, square[1], inside[1]}};
         int32_t result = algebra_body(jobs, 0);
         if (result == ESPALIER_OK) result = host->parallel_for(host, 2, algebra_body, jobs + 1);
         if (result != ESPALIER_OK) return result;
@@ -325,8 +329,8 @@ enum KindSpecimen {
     static const espalier_block_compensator block_compensator = {
       .struct_size = sizeof block_compensator, PARAMETERS, .fit = fit};
     static const espalier_allocator allocator = {
-      .struct_size = sizeof allocator, .statistics = ESPALIER_STATISTICS_MOMENTS, .needs_sensitivity = NEEDS_SENSITIVITY,
-      PARAMETERS, .measure = MEASURE, .allocate = allocate};
+      .struct_size = sizeof allocator, .statistics = ESPALIER_STATISTICS_MOMENTS,
+      .needs_sensitivity = NEEDS_SENSITIVITY, PARAMETERS, .measure = MEASURE, .allocate = allocate};
     static const espalier_unit_selector unit_selector = {
       .struct_size = sizeof unit_selector, .statistics = ESPALIER_STATISTICS_MOMENTS, .units = UNITS, PARAMETERS,
       .needs_losses = 1, .default_group = UNIT_GROUP, .score = score_units};

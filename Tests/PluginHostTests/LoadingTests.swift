@@ -279,7 +279,10 @@ import Testing
     (["AMOUNT": choice(bounds: "0.5", "0", "1")], "espalier_selector.parameters[1]"),
     (["MORE": ".parameters=PARAMETERS,.term_count=9"], "espalier_selector.terms"),
     (["MORE": ".parameters=PARAMETERS,.term_count=1"], "espalier_selector.terms"),
-    (["MORE": ".parameters=PARAMETERS,.term_count=1,.terms=(const char*const[]){\"No\"}"], "espalier_selector.terms[0]"),
+    (
+      ["MORE": ".parameters=PARAMETERS,.term_count=1,.terms=(const char*const[]){\"No\"}"],
+      "espalier_selector.terms[0]"
+    ),
     (["MORE": ".parameters=PARAMETERS,.compensator=\"No Such\""], "espalier_selector.compensator"),
     (["AMOUNT": parameter(bounds: "3", "0", "2")], "espalier_selector.parameters[1]"),
     (["AMOUNT": parameter(bounds: "1", "2", "0")], "espalier_selector.parameters[1]"),

@@ -75,6 +75,11 @@ import Testing
       "mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5}"#,
       .writing(model, reading: .scores("s"))
     ),
+    (
+      "mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0.5, "allocation": "owl", "dataset": "d"}"#,
+      .writing(model, reading: .scores("s"), .plugins, data)
+    ),
+    ("revision/forget", #"{"model": "m", "revision": "r1"}"#, .writing(model)),
     ("mask/edit", #"{"model": "m", "edits": [{"op": "prune", "tensor": "t"}]}"#, .writing(model)),
     ("mask/undo", #"{"model": "m"}"#, .writing(model)), ("mask/redo", #"{"model": "m"}"#, .writing(model)),
     ("mask/get", #"{"model": "m"}"#, .reading(model)),

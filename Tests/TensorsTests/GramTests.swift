@@ -86,27 +86,4 @@ import Testing
     #expect((0..<4).allSatisfy { products.pointer[$0] == 16_777_240 })
     withExtendedLifetime((large, small, products)) {}
   }
-
-  @Test func speed() throws {
-    let compute = try Compute(pool: ComputePool(threads: 2))
-    for n in [576, 1536, 4864] {
-      let N = 2048, x = FloatBuffer(count: N * n), w = FloatBuffer(count: n * n), c = FloatBuffer(count: N * n)
-      for i in 0..<x.count { x.pointer[i] = Float(i % 1000) / 500 - 1 }
-      for i in 0..<w.count { w.pointer[i] = Float(i % 1000) / 500 - 1 }
-      let view: MaskedTensor = MaskedTensor(weights: try #require(TensorView(guarding: Array(w.readOnly), shape: [n, n])))
-      let total = GramTotal(columns: n), cross = GramTotal(columns: n, isSymmetric: false), clock = ContinuousClock()
-      var best = [Double](repeating: 1e9, count: 4)
-      for _ in 0..<5 {
-        let times = [
-          clock.measure { try? compute.linearForward(c.pointer, x.pointer, view, rows: N, cancellation: Cancellation()) },
-          clock.measure { compute.gramAccumulate(total, x.pointer, rows: N) },
-          clock.measure { compute.gramAccumulate(cross, x.pointer, x.pointer, rows: N) },
-          clock.measure { _ = compute.gramFinish(total) },
-        ].map { $0 / .seconds(1) }
-        best = zip(best, times).map(min)
-      }
-      let work = 2e-9 * Double(N * n * n)
-      print("SPEED n \(n): sgemm \(work / best[0]) GFLOP/s, gram \(best[0] / best[1]) x, cross \(best[0] / best[2]) x, finish \(best[3]) s")
-    }
-  }
 }

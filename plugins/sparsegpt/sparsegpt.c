@@ -32,6 +32,7 @@ struct block_job {
   float *scores;       // [rows, width]
   float *errors;       // [rows, width]
   int64_t rows, columns, first, width;
+  int64_t pruned;      // of the blocks before, in the matrix's group
 };
 
 // scores = w^2 / U_jj^2 of LANES rows
@@ -48,25 +49,39 @@ static int32_t score_rows(void *context, int64_t tile) {
   return ESPALIER_OK;
 }
 
-// The matrix's group: all scores <= sorted[floor(numel * s)], which is one more than the floor, as published.
-static int32_t choose_in_block(struct block_job *job, const char *tensor) {
-  const int64_t numel = job->rows * job->width, k = selection_count(numel, job->budget->sparsity);
-  for (int64_t i = 0; i < job->rows; i++) {
-    memset(job->kept + i * job->columns + job->first, k < numel, (size_t)job->width);
-  }
+// How many weights of a block go in the matrix's group: floor(numel * s) + 1, as published, but never so that all
+// blocks up to here lose fewer than their floor, or more than that and one for each 128 columns: blocks of another size
+// than the published one would miss the budget. For blocks of 128 columns the bounds hold by themselves.
+static int64_t count_in_block(const struct block_job *job) {
+  const double s = job->budget->sparsity;
+  const int64_t end = job->first + job->width, numel = job->rows * job->width;
   // To prune nothing or everything there is nothing to choose (the published index would prune 1, or leave the array).
-  if (job->budget->sparsity == 0 || k >= numel) return ESPALIER_OK;
+  if (s == 0 || s == 1) return s == 0 ? 0 : numel;
+  const int64_t least = selection_count(job->rows * end, s) - job->pruned, greatest = least + (end + 127) / 128;
+  const int64_t published = selection_count(numel, s) + 1;
+  const int64_t count = published < least ? least : published > greatest ? greatest : published;
+  return count < 0 ? 0 : count > numel ? numel : count;
+}
+
+// The matrix's group: all scores <= sorted[count - 1].
+static int32_t choose_in_block(struct block_job *job, const char *tensor) {
+  const int64_t numel = job->rows * job->width, count = count_in_block(job);
+  for (int64_t i = 0; i < job->rows; i++) {
+    memset(job->kept + i * job->columns + job->first, count < numel, (size_t)job->width);
+  }
+  job->pruned += count;
+  if (count == 0 || count == numel) return ESPALIER_OK;
   struct selection found;
-  const int32_t status = selection_find(job->host, job->scores, numel, k, &found);
+  const int32_t status = selection_find(job->host, job->scores, numel, count - 1, &found);
   if (status != ESPALIER_OK) return status;
   int64_t last = numel - 1;
-  if (found.below + found.equal > k + 1 + numel / 2000) {
-    last = selection_last_tie(job->scores, numel, &found, k + 1);
+  if (found.below + found.equal > count + numel / 2000) {
+    last = selection_last_tie(job->scores, numel, &found, count);
     char text[200];
     snprintf(text, sizeof text,
              "columns from %lld: %lld weights have the same score %g where %lld were to go; the first of them went",
              (long long)job->first, (long long)found.equal,
-             (double)job->scores[last >= 0 ? last : 0], (long long)(k + 1 - found.below));
+             (double)job->scores[last >= 0 ? last : 0], (long long)(count - found.below));
     job->host->diagnose(job->host, ESPALIER_LOG_INFO, "tiedScores", tensor, text);
   }
   for (int64_t i = 0; i < job->rows; i++) {

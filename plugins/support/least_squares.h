@@ -28,7 +28,7 @@ struct least_squares {
   float *weights;         // [rows, columns] written where kept
 };
 
-#define LEAST_SQUARES_CHUNK 4
+#define LEAST_SQUARES_CHUNK 16
 
 // One row; `index`, `system` and `vectors` are scratch for n indices, n^2 and 2 n numbers.
 static inline int32_t least_squares_row(const struct least_squares *fit, int64_t row, int64_t *index, double *system,

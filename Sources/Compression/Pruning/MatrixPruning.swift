@@ -156,7 +156,7 @@ package struct MatrixPruning {
 extension SparsityTarget {
   /// The targets of `count` rounds, the last of them this one: quick at first, slow at the end, as the cubic schedule of
   /// Zhu & Gupta 2017 (arXiv 1710.01878, equation 1). Patterns go up by whole weights of a group.
-  func rounds(_ count: Int) -> [SparsityTarget] {
+  package func rounds(_ count: Int) -> [SparsityTarget] {
     func done(_ round: Int, of rounds: Int) -> Double {
       let left = 1 - Double(round) / Double(rounds)
       return 1 - left * left * left

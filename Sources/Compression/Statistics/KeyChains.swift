@@ -18,12 +18,19 @@ struct KeyChains {
     func keys(_ names: some Sequence<String>) -> [TensorKey] {
       names.compactMap { revision.tensors[$0].map(TensorKey.init) }
     }
+    // A bias that an edit added goes with the weight whose map it was added to.
+    var biases: [String: [String]] = [:]
+    for (name, tensor) in revision.tensors {
+      if let weight = tensor.biasOf { biases[weight, default: []].append(name) }
+    }
+    func withBiases(_ names: [String]) -> [String] { names.flatMap { [$0] + (biases[$0] ?? []) } }
     let expected = model.expectedTensors
-    let inLayers = (0..<model.shape.layers).map(model.tensors)
+    let inLayers = (0..<model.shape.layers).map { withBiases(model.tensors(layer: $0)) }
     let before = model.embeddingTensors, within = Set(inLayers.joined())
     let behind = expected.keys.filter { !within.contains($0) && !before.contains($0) }
     // Tensors that the model's description does not name may matter to any layer: they count for all.
-    var tensors = keys(before) + keys(revision.tensors.keys.filter { expected[$0] == nil })
+    let unnamed = revision.tensors.keys.filter { expected[$0] == nil && !within.contains($0) }
+    var tensors = keys(before) + keys(unnamed)
     entering = tensors.count
     leaving = inLayers.map { names in
       tensors += keys(names)

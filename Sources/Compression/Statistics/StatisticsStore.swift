@@ -149,7 +149,11 @@ package final class StatisticsStore: Sendable {
   private func spill(_ value: StoredStatistic, _ state: inout State) -> SpilledStatistic? {
     guard SpillFile.room(value.bytes) <= diskBytes else { return nil }
     if state.file == nil, state.problem == nil {
-      do { state.file = try SpillFile(folder: folder, capacityBytes: diskBytes) } catch { state.problem = error.message }
+      do {
+        state.file = try SpillFile(folder: folder, capacityBytes: diskBytes)
+      } catch {
+        state.problem = error.message
+      }
     }
     guard let file = state.file else { return nil }
     while true {

@@ -1,5 +1,5 @@
-// A plugin's refiner, "espalier.refiner/1", in the clothes of Compression's `Refiner`. As many weights of each row, or of
-// each group of a pattern, must stay pruned.
+// A plugin's refiner, "espalier.refiner/1", in the clothes of Compression's `Refiner`. As many weights of each
+// row, or of each group of a pattern, must stay pruned.
 
 import CPluginABI
 package import Compression

@@ -1,4 +1,5 @@
-// A plugin's unit selector, "espalier.unit-selector/1", in the clothes of Compression's `UnitSelector`. Scores start as NaN.
+// A plugin's unit selector, "espalier.unit-selector/1", in the clothes of Compression's `UnitSelector`. Scores start
+// as NaN.
 
 import CPluginABI
 package import Compression

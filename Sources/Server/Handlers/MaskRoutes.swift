@@ -12,7 +12,8 @@ let maskRoutes = [
     MaskApply.self, model: \.model,
     access: { params in
       .writing(
-        .model(params.model), reading: .scores(params.scores), .plugins, params.dataset.map { .dataset($0) })
+        .model(params.model), reading: .scores(params.scores), params.allocation.map { _ in .plugins },
+        params.dataset.map { .dataset($0) })
     }, prepare: apply),
   Route(WireTypes.MaskEdit.self, model: \.model, access: { .writing(.model($0.model)) }, prepare: edit),
   Route(MaskUndo.self, model: \.model, access: { .writing(.model($0.model)) }) { params, context in

@@ -73,6 +73,8 @@ package final class Parameters: WeightSource {
   /// Masks by tensor, over the weights of linear maps.
   package let masks: [String: MaskBits]
   private let tensors: [String: MaskedTensor]
+  /// Biases that edits added to linear maps: computed with, never trained.
+  private let addedBiases: [String: MaskedTensor]
 
   package var layout: ParameterLayout { block.layout }
 
@@ -85,11 +87,12 @@ package final class Parameters: WeightSource {
   package init(_ layout: ParameterLayout, copying source: any WeightSource, pool: ComputePool) {
     block = ParameterBlock(layout)
     let storage = BlockStorage(block)
-    var masks: [String: MaskBits] = [:], tensors: [String: MaskedTensor] = [:]
+    var masks: [String: MaskBits] = [:], tensors: [String: MaskedTensor] = [:], biases: [String: MaskedTensor] = [:]
     for (name, entry) in block.layout.entries {
       let tensor = source.tensor(name)
       tensor.read(rows: 0..<tensor.rows, into: block[name], pool: pool)
       masks[name] = tensor.mask
+      biases[name] = source.addedBias(to: name)
       let view = TensorView(
         storage: storage, byteOffset: entry.offset * MemoryLayout<Float>.stride, dtype: .f32, shape: entry.shape)
       guard let view else { preconditionFailure("\(name) does not lie inside its own block") }
@@ -97,7 +100,10 @@ package final class Parameters: WeightSource {
     }
     self.masks = masks
     self.tensors = tensors
+    addedBiases = biases
   }
+
+  package func addedBias(to name: String) -> MaskedTensor? { addedBiases[name] }
 
   /// The tensor at its present values. No mask: pruned weights are zeros here.
   package func tensor(_ name: String) -> MaskedTensor {

@@ -13,8 +13,6 @@ enum Engine {
   static var compute: Compute { get throws { try loaded.get() } }
   static let pool = ComputePool(threads: 3)
 
-  static func cache() -> StatisticsStore { store() }
-
   /// In memory only.
   static func store() -> StatisticsStore { StatisticsStore(memoryBytes: 64 << 20, diskBytes: 0) }
 }

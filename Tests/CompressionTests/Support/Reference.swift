@@ -57,8 +57,9 @@ struct ReferenceRun: Sendable {
   /// Scores of the magnitudes of all prunable weights.
   func magnitudes() throws -> OrderedDictionary<String, ScoreMatrix> {
     try score(
-      model.state, model: "", tensors: model.state.prunableTensors, criterion: Criterion(Magnitude()), dataset: nil,
-      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
+      model.state, model: "", tensors: model.state.prunableTensors,
+      request: ScoringRequest(Criterion(Magnitude())), store: Engine.store(), compute: Engine.compute,
+      monitor: Monitor(), diagnostics: Diagnostics()
     ).scores.tensors.mapValues(\.matrix)
   }
 
@@ -73,7 +74,8 @@ struct ReferenceRun: Sendable {
     let plan = PruningPlan(
       criterion: Criterion(Wanda()), target: target, group: .row, tensors: model.state.prunableTensors)
     return try pruneSequentially(
-      model.state, plan: plan, dataset: calibration, compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics()
+      model.state, plan: plan, dataset: calibration, store: Engine.store(), compute: Engine.compute,
+      monitor: Monitor(), diagnostics: Diagnostics()
     ).masks
   }
 }

@@ -65,6 +65,3 @@ struct Custom: Selector {
   ) throws { try body(input, parameters, scores, monitor) }
 }
 
-extension Criterion {
-  init(_ selector: any Selector) { self.init(selector: selector, parameters: [:]) }
-}

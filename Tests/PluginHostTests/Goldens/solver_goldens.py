@@ -103,13 +103,17 @@ def sparsegpt(c, budget, block=BLOCK, damping=0.01):
     h = damped(h, damping)
     inverses = [np.linalg.inv(h[j:, j:]) for j in range(columns)]
     diagonal = np.array([i[0, 0] for i in inverses])
-    kept = np.ones(w.shape, bool)
+    kept, pruned = np.ones(w.shape, bool), 0
     for first in range(0, columns, block):
         end = min(first + block, columns)
         scores = w[:, first:end] ** 2 / diagonal[first:end]
         if budget[0] == "matrix":
-            threshold = np.sort(scores.ravel())[int(scores.size * budget[1])]
+            # One more than the floor, as their code has it; but of all columns so far at most one for each 128.
+            floor = int(rows * end * budget[1])
+            count = min(int(scores.size * budget[1]) + 1, floor + -(-end // 128) - pruned)
+            threshold = np.sort(scores.ravel())[count - 1]
             kept[:, first:end] = scores > threshold
+            pruned += count
         elif budget[0] == "row":
             count = int(end * budget[1]) - int(first * budget[1])
             kept[:, first:end] = np.stack([smallest(r, count) for r in scores])

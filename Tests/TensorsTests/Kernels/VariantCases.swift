@@ -203,10 +203,13 @@ private let decodingCases = [
 
 /// Bits and choices: the same in every variant.
 private let wordCases = [
-  VariantCase("mask", kernels: ["mask_apply", "mask_count"]) { K, n, inputs in
+  VariantCase("mask", kernels: ["mask_apply", "mask_count", "mask_unpack", "mask_pack"]) { K, n, inputs in
     let x = inputs.strip(n), kept = inputs.bits(n)
     K.ck_mask_apply(x.pointer, kept.pointer, n)
-    return all(x) + [Double(K.ck_mask_count(kept.pointer, n))]
+    var bytes = [UInt8](repeating: 9, count: n), packed = [UInt8](repeating: 9, count: (n + 7) / 8)
+    K.ck_mask_unpack(&bytes, kept.pointer, n)
+    K.ck_mask_pack(&packed, bytes, n)
+    return all(x) + [Double(K.ck_mask_count(kept.pointer, n))] + (bytes + packed).map(Double.init)
   },
   VariantCase("range") { K, n, inputs in
     var low: Float = 0, high: Float = 0, sum = 0.0
