@@ -26,6 +26,10 @@ package enum CompressionError: Error, Equatable {
   case regionTooLarge(values: Int, maximum: Int)
   case editInvalid(index: Int, reason: String)
   case layerNotFound(layer: Int, layers: Int)
+  case unitUnknown(plugin: String, unit: String, known: [String])
+  case unitRequestInvalid(reason: String)
+  case channelsNotRemovable(reason: String)
+  case residualHeadsInvalid(reason: String)
   case maskFileMismatch(path: String, reason: String)
   case statisticsForgotten(tensor: String, limits: String)
   case statisticsTooLarge(needed: Int, limits: String)
@@ -58,6 +62,10 @@ package enum CompressionError: Error, Equatable {
     case .regionTooLarge: "regionTooLarge"
     case .editInvalid: "editInvalid"
     case .layerNotFound: "layerNotFound"
+    case .unitUnknown: "unitUnknown"
+    case .unitRequestInvalid: "unitRequestInvalid"
+    case .channelsNotRemovable: "channelsNotRemovable"
+    case .residualHeadsInvalid: "residualHeadsInvalid"
     case .maskFileMismatch: "maskFileMismatch"
     case .statisticsForgotten: "statisticsForgotten"
     case .statisticsTooLarge: "statisticsTooLarge"
@@ -130,6 +138,14 @@ package enum CompressionError: Error, Equatable {
       "Edit \(index) is not valid: \(reason). No edit was made."
     case .layerNotFound(let layer, let layers):
       "There is no layer \(layer): the model has \(layers), 0...\(layers - 1)."
+    case .unitUnknown(let plugin, let unit, let known):
+      "The plugin \"\(plugin)\" does not score the unit \"\(unit)\"; it scores \(known.joined(separator: ", "))."
+    case .unitRequestInvalid(let reason):
+      "That cannot be asked of scores of units: \(reason)."
+    case .channelsNotRemovable(let reason):
+      "Channels of the hidden state cannot be taken out of this model: \(reason). Cut heads, neurons or layers instead."
+    case .residualHeadsInvalid(let reason):
+      "Cut heads cannot be added back: \(reason). Leave `residualHeads` out."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
     case .statisticsForgotten(let tensor, let limits):

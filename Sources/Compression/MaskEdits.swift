@@ -1,4 +1,5 @@
-// Edits of masks by hand: prune, restore or invert rows, columns, single weights, heads or neurons.
+// Edits of masks by hand: prune, restore or invert rows, columns, single weights, heads, neurons,
+// channels or layers.
 
 package import OrderedCollections
 package import Tensors
@@ -20,6 +21,17 @@ package struct MaskEdit: Sendable, Equatable {
     case indices(tensor: String, [Int])
     case heads(layer: Int, [Int])
     case neurons(layer: Int, [Int])
+    /// Channels of the hidden state, in the whole model.
+    case channels([Int])
+    /// Whole layers: all that they add to the hidden state.
+    case layers([Int])
+
+    fileprivate var isStructural: Bool {
+      switch self {
+      case .tensor, .rows, .columns, .indices: false
+      case .heads, .neurons, .channels, .layers: true
+      }
+    }
   }
 
   package let verb: Verb
@@ -42,16 +54,17 @@ package struct EditedMasks: Sendable {
 package func edit(
   _ state: ModelState, _ edits: [MaskEdit], monitor: Monitor = Monitor()
 ) throws -> EditedMasks {
-  let prunable = state.prunableTensors
+  let prunable = state.prunableTensors, shapes = state.maskShapes
   var drafts: OrderedDictionary<String, MaskDraft> = [:]
   for (index, edit) in edits.enumerated() {
     for (name, region) in try regions(of: edit, index: index, state: state) {
       try monitor.checkCancelled()
-      guard let tensor = prunable[name] else {
+      // Embeddings and biases go with channels and layers only.
+      guard let shape = shapes[name], edit.place.isStructural || prunable[name] != nil else {
         _ = try state.prunableTensor(name)
         continue
       }
-      if drafts[name] == nil { drafts[name] = MaskDraft(tensor, mask: state.revision.tensors[name]?.mask?.bits) }
+      if drafts[name] == nil { drafts[name] = MaskDraft(shape, mask: state.revision.tensors[name]?.mask?.bits) }
       if let fault = drafts[name]?.apply(edit.verb, region) {
         throw CompressionError.editInvalid(index: index, reason: fault)
       }
@@ -65,20 +78,24 @@ package func edit(
 private func regions(
   of edit: MaskEdit, index: Int, state: ModelState
 ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
-  func structural(
-    layer: Int, _ units: [Int], count: (Int) -> Int, name: String, _ unit: (Int) -> StructuralUnit
-  ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
+  func regions(_ slices: [WeightSlice]) -> [(tensor: String, region: MaskDraft.Region)] {
+    state.withAddedBiases(slices).map { ($0.tensor, $0.axis == .rows ? .rows(Array($0.range)) : .columns(Array($0.range))) }
+  }
+  func requireLayer(_ layer: Int) throws(CompressionError) {
     let layers = state.transformer.shape.layers
     guard (0..<layers).contains(layer) else {
       throw .editInvalid(index: index, reason: "layer \(layer) is outside 0...\(layers - 1)")
     }
+  }
+  func structural(
+    layer: Int, _ units: [Int], count: (Int) -> Int, name: String, _ unit: (Int) -> StructuralUnit
+  ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
+    try requireLayer(layer)
     let available = count(layer)
     if let outside = units.first(where: { !(0..<available).contains($0) }) {
       throw .editInvalid(index: index, reason: "\(name) \(outside) is outside 0...\(available - 1)")
     }
-    return units.flatMap { state.transformer.slices(of: unit($0), layer: layer) }.map { slice in
-      (slice.tensor, slice.axis == .rows ? .rows(Array(slice.range)) : .columns(Array(slice.range)))
-    }
+    return regions(units.flatMap { state.transformer.slices(of: unit($0), layer: layer) })
   }
   let model = state.transformer
   switch edit.place {
@@ -92,6 +109,16 @@ private func regions(
   case .neurons(let layer, let neurons):
     return try structural(
       layer: layer, neurons, count: { model.unitCounts(layer: $0).neurons }, name: "neuron", StructuralUnit.neuron)
+  case .layers(let layers):
+    for layer in layers { try requireLayer(layer) }
+    return regions(layers.flatMap { model.slices(of: .layer, layer: $0) })
+  case .channels(let channels):
+    try state.requireRemovableChannels()
+    let available = model.shape.hiddenSize
+    if let outside = channels.first(where: { !(0..<available).contains($0) }) {
+      throw .editInvalid(index: index, reason: "channel \(outside) is outside 0...\(available - 1)")
+    }
+    return regions(channels.flatMap { model.slices(ofChannel: $0) })
   }
 }
 
@@ -110,9 +137,9 @@ private struct MaskDraft {
   private var bytes: [UInt8]
   private let original: [UInt8]
 
-  init(_ tensor: PrunableTensor, mask: MaskBits?) {
-    rows = tensor.rows
-    columns = tensor.columns
+  init(_ shape: MaskShape, mask: MaskBits?) {
+    rows = shape.rows
+    columns = shape.columns
     rowBytes = MaskBits.rowBytes(columns: columns)
     bytes = (mask ?? MaskBits(keepingAll: rows, columns: columns)).bytes
     original = bytes

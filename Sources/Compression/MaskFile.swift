@@ -43,10 +43,10 @@ package enum MaskFile {
       throw mismatch("its version is \"\(version)\", this program reads version \(Self.version)")
     }
     guard !file.tensors.isEmpty || file.metadata["format"] == Self.format else { throw mismatch("it holds no masks") }
-    let prunable = state.prunableTensors
+    let shapes = state.maskShapes
     var masks: OrderedDictionary<String, MaskBits> = [:]
     for (name, view) in file.tensors {
-      guard let tensor = prunable[name] else {
+      guard let tensor = shapes[name] else {
         throw mismatch("it has a mask for \"\(name)\", which is no prunable tensor of this model")
       }
       let expected = [tensor.rows, MaskBits.rowBytes(columns: tensor.columns)]

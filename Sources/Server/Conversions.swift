@@ -24,10 +24,26 @@ extension ServerContext {
     return loaded.dataset
   }
 
-  /// - Throws: `ServerError.scoresNotFound`.
-  func scoreSet(_ name: String) throws(ServerError) -> ScoreSet {
-    guard let set = scores.value(name) else { throw .scoresNotFound(name: name, scores: scores.names) }
-    return set
+  /// Scores of weights.
+  /// - Throws: `ServerError.scoresNotFound`; `CompressionError.unitRequestInvalid` if they are of units.
+  func scoreSet(_ name: String) throws -> ScoreSet {
+    if let set = scores.value(name) { return set }
+    if let units = unitScores.value(name) {
+      throw CompressionError.unitRequestInvalid(
+        reason: "\(name) are of the unit \"\(units.target.rawValue)\", and scores of weights are needed here")
+    }
+    throw ServerError.scoresNotFound(name: name, scores: scores.names + unitScores.names)
+  }
+
+  /// Scores of units.
+  /// - Throws: `ServerError.scoresNotFound`; `CompressionError.unitRequestInvalid` if they are of weights.
+  func unitScoreSet(_ name: String) throws -> UnitScores {
+    if let units = unitScores.value(name) { return units }
+    guard scores.value(name) == nil else {
+      throw CompressionError.unitRequestInvalid(
+        reason: "\(name) are of weights, and scores of units are needed here; see importance/score")
+    }
+    throw ServerError.scoresNotFound(name: name, scores: scores.names + unitScores.names)
   }
 }
 

@@ -16,6 +16,8 @@ final class LoadedModel: Sendable {
   let checkpoint: Checkpoint
   let transformer: Transformer
   let history: History
+  /// The model and the revision that this one was made out of by prune/shrink; nil for one that was loaded.
+  let shrunkFrom: (model: String, revision: String)?
 
   /// Opens and checks the checkpoint; its weights stay on disk, mapped.
   /// - Throws: `CheckpointError`, `TransformerError`, `ServerError`.
@@ -28,6 +30,30 @@ final class LoadedModel: Sendable {
     let tensors = loaded.tensors.mapValues { StoredTensor(weights: WeightsBlob($0)) }
     history = History(
       tensors: tensors, operation: Operation(method: ModelLoad.name, summary: "loaded from \(source)"))
+    shrunkFrom = nil
+  }
+
+  /// What shrinking has left of `model` at `revision`.
+  /// - Parameter details: how, for its history.
+  init(
+    _ shrunk: ShrunkModel, of model: LoadedModel, revision: Revision, name: String,
+    details: OrderedDictionary<String, String>
+  ) {
+    self.name = name
+    source = model.source
+    checkpoint = model.checkpoint.deriving(
+      configuration: shrunk.configuration, tensors: shrunk.tensors.mapValues(\.weights.view))
+    transformer = shrunk.transformer
+    var all: OrderedDictionary = ["shrunkFrom.model": model.name, "shrunkFrom.revision": revision.id]
+    all.merge(details) { first, _ in first }
+    // In the order of the checkpoint, as after loading.
+    let tensors = OrderedDictionary(
+      uniqueKeysWithValues: checkpoint.tensors.keys.compactMap { name in shrunk.tensors[name].map { (name, $0) } })
+    history = History(
+      tensors: tensors,
+      operation: Operation(
+        method: PruneShrink.name, summary: "shrunk from \(model.name) at \(revision.id)", details: all))
+    shrunkFrom = (model.name, revision.id)
   }
 
   /// The model at a revision; nil is the current one.
@@ -54,9 +80,25 @@ final class LoadedModel: Sendable {
     let shape = transformer.shape
     return ModelFacts(
       model: name, source: source, format: checkpoint.format.rawValue,
-      architecture: checkpoint.configuration["model_type"]?.string ?? "",
+      architecture: architectureName(of: checkpoint.configuration),
       parameters: history.current.parameterCount, bytes: weightsBytes, layers: shape.layers,
       hiddenSize: shape.hiddenSize, vocabularySize: shape.vocabularySize, maximumLength: shape.maximumLength)
+  }
+
+  /// How wide each layer is.
+  var layerWidths: [StructureFacts.Layer] {
+    transformer.widths.layers.enumerated().map { layer, widths in
+      StructureFacts.Layer(
+        layer: layer, heads: widths.heads, keyValueHeads: widths.keyValueHeads, neurons: widths.neurons)
+    }
+  }
+
+  /// The widths, and where the layers come from.
+  var structure: StructureFacts {
+    StructureFacts(
+      layers: layerWidths,
+      originalLayers: originalLayers(of: checkpoint.configuration) ?? Array(0..<transformer.shape.layers),
+      shrunkFrom: shrunkFrom)
   }
 
   /// Where the history stands.

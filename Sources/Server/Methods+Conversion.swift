@@ -80,7 +80,7 @@ extension ServerContext {
   }
 
   /// One value for each parameter that a method describes, defaults filled in.
-  private func values(
+  func values(
     _ method: MethodDescription, _ given: JSONObject, at path: String
   ) throws(JSONFieldError) -> OrderedDictionary<String, ParameterValue> {
     var fields = JSONFields(members: given, at: path)

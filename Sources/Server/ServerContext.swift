@@ -15,6 +15,7 @@ final class ServerContext: Sendable {
   let datasets = Registry<LoadedDataset>(prefix: "d")
   let scores = Registry<ScoreSet>(prefix: "s")
   let sensitivities = Registry<LoadedSensitivity>(prefix: "v")
+  let unitScores = Registry<UnitScores>(prefix: "u")
   let statistics = StatisticsStore()
   let scheduler: Scheduler
   let outbox: Outbox

@@ -1,4 +1,4 @@
-// A transformer's tensors by name: which it reads, which share an input, which belong to a head or a neuron.
+// A transformer's tensors by name: which it reads, and which share an input.
 
 import Tensors
 package import OrderedCollections
@@ -12,22 +12,6 @@ package struct LinearInput: Sendable, Hashable {
   package let tensors: [String]
   /// Width of the activations: the columns of those weights.
   package let columns: Int
-}
-
-/// A structure of a layer that spans several of its weights.
-package enum StructuralUnit: Sendable, Equatable {
-  /// A query head, from 0.
-  case head(Int)
-  /// A neuron of the feed-forward network, from 0.
-  case neuron(Int)
-}
-
-/// Rows or columns of a weight matrix.
-package struct WeightSlice: Sendable, Equatable {
-  package enum Axis: Sendable { case rows, columns }
-  package let tensor: String
-  package let axis: Axis
-  package let range: Range<Int>
 }
 
 extension Transformer {
@@ -71,32 +55,6 @@ extension Transformer {
       for map in maps + (feedForward.gate.map { [$0] } ?? []) { names[map.weight] = map.bias }
     }
     return names
-  }
-
-  /// Query heads and feed-forward neurons of a layer.
-  package func unitCounts(layer: Int) -> (heads: Int, neurons: Int) {
-    (blocks[layer].attention.form.shape.heads, blocks[layer].feedForward.neurons)
-  }
-
-  /// The weights that belong to a unit of a layer alone: without them it has no effect on the output. A head's query
-  /// rows and its columns of the output projection (key/value heads may serve several query heads and stay); a neuron's
-  /// rows of the first maps and its column of the last.
-  package func slices(of unit: StructuralUnit, layer: Int) -> [WeightSlice] {
-    let attention = blocks[layer].attention, feedForward = blocks[layer].feedForward
-    switch unit {
-    case .head(let head):
-      let D = attention.form.shape.headSize
-      let range = head * D..<(head + 1) * D
-      return [
-        WeightSlice(tensor: attention.inputs[0].weight, axis: .rows, range: range),
-        WeightSlice(tensor: attention.output.weight, axis: .columns, range: range),
-      ]
-    case .neuron(let neuron):
-      let range = neuron..<neuron + 1
-      let first = (feedForward.gate.map { [$0] } ?? []) + [feedForward.up]
-      return first.map { WeightSlice(tensor: $0.weight, axis: .rows, range: range) }
-        + [WeightSlice(tensor: feedForward.down.weight, axis: .columns, range: range)]
-    }
   }
 }
 

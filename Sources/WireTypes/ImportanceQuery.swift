@@ -1,4 +1,4 @@
-// importance/query: looks at the scores of one tensor: a region, the extremes, or a heatmap.
+// importance/query: looks at the scores of one tensor: a region, the extremes, or a heatmap; or at those of units.
 
 package import JSON
 
@@ -9,16 +9,19 @@ package enum ImportanceQuery: Method {
     case region(RegionParam, ValueEncoding)
     case top(count: Int, largest: Bool)
     case heatmap(GridParam, ValueEncoding)
+    /// Of a layer, or all.
+    case units(layer: Int?, ValueEncoding)
   }
 
   package struct Params: MethodParams {
     package let scores: String
+    /// Empty for units.
     package let tensor: String
     package let question: Question
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       scores = try fields.string("scores")
-      tensor = try fields.string("tensor")
+      let tensor = try fields.optionalString("tensor"), layer = try fields.optionalInt("layer", in: 0...4095)
       let region = try RegionParam.optional("region", &fields)
       let top = try fields.optionalInt("topK", in: 1...4096)
       let largest = try fields.string("order", oneOf: ["largest", "smallest"], default: "largest") == "largest"
@@ -30,6 +33,14 @@ package enum ImportanceQuery: Method {
       if let region { asked.append(("region", .region(region, encoding))) }
       if let top { asked.append(("topK", .top(count: top, largest: largest))) }
       if let heatmap { asked.append(("heatmap", .heatmap(heatmap, encoding))) }
+      guard tensor != nil || !asked.isEmpty else {
+        self.tensor = ""
+        question = .units(layer: layer, encoding)
+        return
+      }
+      guard let tensor else { throw fields.error(.missingField, "tensor", expected: "a string") }
+      if layer != nil { throw fields.error(.outOfRange, "layer", expected: "nothing beside `tensor`") }
+      self.tensor = tensor
       guard asked.count == 1, let question = asked.first?.question else {
         throw fields.error(
           asked.isEmpty ? .missingField : .outOfRange, asked.last?.key ?? "region",

@@ -11,6 +11,8 @@ package enum ImportanceScore: Method {
     package let criterion: CriterionParam
     package let terms: [(name: String, scores: String)]
     package let training: TrainingParam?
+    /// `weight`, or a unit that is cut out whole.
+    package let unit: String
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
@@ -22,7 +24,7 @@ package enum ImportanceScore: Method {
       } else {
         training = nil
       }
-      _ = try fields.string("unit", oneOf: ["weight"], default: "weight")
+      unit = try fields.string("unit", oneOf: ["weight"] + unitNames, default: "weight")
     }
   }
 
@@ -64,12 +66,12 @@ package struct ScoresFacts: Sendable {
 
   package init(
     scores: String, model: String, revision: String, plugin: String, parameters: [(name: String, value: JSON)],
-    dataset: String?, group: String, bytes: Int
+    dataset: String?, group: String, bytes: Int, unit: String = "weight"
   ) {
     json = [
       "scores": JSON(scores), "model": JSON(model), "revision": JSON(revision), "plugin": JSON(plugin),
       "parameters": .object(JSONObject(parameters.map { ($0.name, $0.value) })), "datasetDigest": JSON(dataset),
-      "unit": "weight", "group": JSON(group), "bytes": JSON(bytes),
+      "unit": JSON(unit), "group": JSON(group), "bytes": JSON(bytes),
     ]
   }
 }

@@ -15,6 +15,8 @@ package enum MaskApply: Method {
     package let allocation: AllocationParam?
     /// Calibration data of an allocator.
     package let dataset: String?
+    /// Scores of units only: whether each key/value head loses the same number of its heads.
+    package let uniform: Bool?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
@@ -24,6 +26,7 @@ package enum MaskApply: Method {
       modules = try fields.optionalGlobs("modules")
       allocation = try fields.optionalAllocation("allocation")
       dataset = try fields.optionalString("dataset")
+      uniform = try fields.optionalBool("uniform")
     }
   }
 

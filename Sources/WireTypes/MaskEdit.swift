@@ -12,6 +12,8 @@ package enum MaskEdit: Method {
     case indices(String, [Int])
     case heads(layer: Int, [Int])
     case neurons(layer: Int, [Int])
+    case channels([Int])
+    case layers([Int])
   }
 
   package struct Edit: Sendable, Equatable {
@@ -23,13 +25,13 @@ package enum MaskEdit: Method {
       op = try fields.string("op", oneOf: ["prune", "restore", "invert"])
       let tensor = try fields.optionalString("tensor"), layer = try fields.optionalInt("layer")
       var parts: [(name: String, values: [Int])] = []
-      for name in ["rows", "columns", "indices", "heads", "neurons"] {
+      for name in ["rows", "columns", "indices", "heads", "neurons", "channels", "layers"] {
         if let values = try fields.optionalInts(name) { parts.append((name, values)) }
       }
       try fields.finish()  // a misspelt member first: it explains why another is missing
       guard parts.count <= 1 else {
         throw fields.error(
-          .outOfRange, parts[1].name, expected: "only one of rows, columns, indices, heads and neurons in an edit")
+          .outOfRange, parts[1].name, expected: "only one of rows, columns, indices, heads, neurons, channels and layers in an edit")
       }
       switch (tensor, layer, parts.first?.name, parts.first?.values ?? []) {
       case (let tensor?, nil, nil, _): place = .tensor(tensor)
@@ -38,10 +40,13 @@ package enum MaskEdit: Method {
       case (let tensor?, nil, "indices", let indices): place = .indices(tensor, indices)
       case (nil, let layer?, "heads", let heads): place = .heads(layer: layer, heads)
       case (nil, let layer?, "neurons", let neurons): place = .neurons(layer: layer, neurons)
+      case (nil, nil, "channels", let channels): place = .channels(channels)
+      case (nil, nil, "layers", let layers): place = .layers(layers)
       default:
         throw fields.error(
           tensor == nil && layer == nil ? .missingField : .outOfRange, tensor == nil ? "layer" : "tensor",
-          expected: "`tensor` with rows, columns, indices or none of them, or `layer` with heads or neurons")
+          expected: "`tensor` with rows, columns, indices or none of them, `layer` with heads or neurons, "
+            + "`channels`, or `layers`")
       }
     }
   }

@@ -24,14 +24,17 @@ package enum ModelDescribe: Method {
   package struct Layer: Sendable {
     let json: JSON
 
-    package init(layer: Int, parameters: Int, sparsity: Double) {
-      json = ["layer": JSON(layer), "parameters": JSON(parameters), "sparsity": JSON(sparsity)]
+    package init(_ widths: StructureFacts.Layer, parameters: Int, sparsity: Double) {
+      var members = widths.members
+      members["parameters"] = JSON(parameters)
+      members["sparsity"] = JSON(sparsity)
+      json = .object(members)
     }
   }
 
   package static func result(
     _ model: ModelFacts, revision: String, branch: String, sparsity: Double, configuration: JSON, tensors: [Tensor],
-    layers: [Layer], weightsBytes: Int, maskBytes: Int
+    layers: [Layer], structure: StructureFacts, weightsBytes: Int, maskBytes: Int
   ) -> JSON {
     var result = model.json
     result["revision"] = JSON(revision)
@@ -40,6 +43,8 @@ package enum ModelDescribe: Method {
     result["configuration"] = configuration
     result["tensors"] = .array(tensors.map(\.json))
     result["layerSummary"] = .array(layers.map(\.json))
+    result["originalLayers"] = JSON(structure.originalLayers)
+    result["shrunkFrom"] = structure.shrunkFrom
     result["memory"] = ["weightsBytes": JSON(weightsBytes), "maskBytes": JSON(maskBytes)]
     return result
   }

@@ -92,6 +92,11 @@ import Testing
       "prune/run", #"{"model": "m", "plugin": "p", "dataset": "d", "sparsity": 0.5}"#,
       .writing(model, reading: .plugins, data)
     ),
+    ("prune/shrink", #"{"model": "m"}"#, .writing(.model("m-shrunk"), reading: model)),
+    (
+      "prune/shrink", #"{"model": "m", "name": "n", "residualHeads": true, "scores": "u1"}"#,
+      .writing(.model("n"), reading: model, .scores("u1"))
+    ),
     ("evaluate/perplexity", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
     (
       "prune/preview", #"{"model": "m", "dataset": "d", "edits": [{"op": "prune", "tensor": "t"}]}"#,

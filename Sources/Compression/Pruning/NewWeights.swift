@@ -80,6 +80,6 @@ extension ModelState {
 }
 
 /// What an added bias of the linear map of `weight` is called: `....o_proj.weight` gives `....o_proj.bias`.
-private func biasName(ofMap weight: String) -> String {
+func biasName(ofMap weight: String) -> String {
   weight.hasSuffix(".weight") ? weight.dropLast("weight".count) + "bias" : weight + ".bias"
 }

@@ -18,16 +18,22 @@ let importanceRoutes = [
   Route(ImportanceQuery.self, access: { .reading(.scores($0.scores)) }, prepare: query),
   Route(ImportanceCompare.self, access: { .reading(.scores($0.a), .scores($0.b)) }, prepare: compare),
   Route(ImportanceList.self) { _, context in
-    .answer(ImportanceList.result(context.scores.all.map(ScoresFacts.init)))
+    .answer(
+      ImportanceList.result(
+        context.scores.all.map { ScoresFacts($0.name, $0.value) }
+          + context.unitScores.all.map { ScoresFacts($0.name, $0.value) }))
   },
   Route(ImportanceDiscard.self, access: { .writing(.scores($0.scores)) }) { params, context in
-    _ = try context.scoreSet(params.scores)
-    context.scores.remove(params.scores)
+    if context.unitScores.remove(params.scores) == nil {
+      _ = try context.scoreSet(params.scores)
+      context.scores.remove(params.scores)
+    }
     return .answer(ImportanceDiscard.result(scores: params.scores))
   },
 ]
 
 private func score(_ params: ImportanceScore.Params, _ context: ServerContext) throws -> Plan {
+  if params.unit != "weight" { return try scoreUnits(params, context) }
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
   let criterion = try context.criterion(params.criterion)
@@ -55,7 +61,11 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
 }
 
 private func query(_ params: ImportanceQuery.Params, _ context: ServerContext) throws -> Plan {
+  if let units = context.unitScores.value(params.scores) { return try queryUnits(units, params) }
   let set = try context.scoreSet(params.scores)
+  let tensorMissing = JSONFieldError(
+    .missingField, path: "params.tensor", expected: "a string: \(params.scores) are of weights")
+  if case .units = params.question { throw tensorMissing }
   guard let matrix = set.tensors[params.tensor]?.matrix else {
     throw CompressionError.tensorNotScored(name: params.tensor)
   }
@@ -80,6 +90,7 @@ private func query(_ params: ImportanceQuery.Params, _ context: ServerContext) t
         scores: params.scores, tensor: params.tensor,
         heatmap: matrix.heatmap(rows: grid.rows, columns: grid.columns), encoding: encoding)
     }
+  case .units: throw tensorMissing
   }
 }
 

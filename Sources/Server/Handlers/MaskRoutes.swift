@@ -34,6 +34,10 @@ let maskRoutes = [
 ]
 
 private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws -> Plan {
+  if let units = context.unitScores.value(params.scores) { return try applyUnits(units, params, context) }
+  if params.uniform != nil {
+    throw JSONFieldError(.outOfRange, path: "params.uniform", expected: "nothing: \(params.scores) are of weights")
+  }
   let model = try context.model(params.model)
   let set = try context.scoreSet(params.scores)
   guard set.provenance.model == params.model else {
@@ -74,7 +78,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   }
 }
 
-private func scoreDetails(_ provenance: ScoreProvenance) -> OrderedDictionary<String, String> {
+func scoreDetails(_ provenance: ScoreProvenance) -> OrderedDictionary<String, String> {
   var details: OrderedDictionary<String, String> = [
     "plugin": provenance.plugin, "pluginVersion": provenance.pluginVersion, "scoredRevision": provenance.revision,
   ]
@@ -148,7 +152,7 @@ private func diff(_ params: MaskDiff.Params, _ context: ServerContext) throws ->
   return .work(.interactive) { _ in
     var tensors: [MaskDiff.Tensor] = []
     var pruned = 0, restored = 0
-    for (name, tensor) in from.prunableTensors {
+    for (name, tensor) in from.maskShapes {
       let a = from.revision.tensors[name]?.mask, b = to.revision.tensors[name]?.mask
       guard a?.id != b?.id else { continue }
       let whole = MaskBits(keepingAll: tensor.rows, columns: tensor.columns)
@@ -210,6 +214,8 @@ extension Compression.MaskEdit {
     case .indices(let name, let indices): self.init(verb, .indices(tensor: name, indices))
     case .heads(let layer, let heads): self.init(verb, .heads(layer: layer, heads))
     case .neurons(let layer, let neurons): self.init(verb, .neurons(layer: layer, neurons))
+    case .channels(let channels): self.init(verb, .channels(channels))
+    case .layers(let layers): self.init(verb, .layers(layers))
     }
   }
 }

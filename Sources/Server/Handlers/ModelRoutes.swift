@@ -31,7 +31,9 @@ let modelRoutes = [
     let orphans = context.scores.all.filter { $0.value.provenance.model == model.name }.map(\.name)
     for name in orphans { context.scores.remove(name) }
     for (name, loaded) in context.sensitivities.all where loaded.model === model { context.sensitivities.remove(name) }
-    return .answer(ModelUnload.result(model: model.name, discardedScores: orphans))
+    let unitOrphans = context.unitScores.all.filter { $0.value.provenance.model == model.name }.map(\.name)
+    for name in unitOrphans { context.unitScores.remove(name) }
+    return .answer(ModelUnload.result(model: model.name, discardedScores: orphans + unitOrphans))
   },
   Route(ModelExport.self, model: \.model, access: { .reading(.model($0.model)) }, prepare: export),
 ]
@@ -60,14 +62,15 @@ private func describe(_ model: LoadedModel, revision id: String?) throws -> JSON
       dtype: tensor.weights.view.dtype.rawValue, bytes: tensor.weights.view.byteCount,
       prunable: prunable[name] != nil, layer: prunable[name]?.layer, sparsity: tensor.sparsity)
   }
-  let layers = (0..<model.transformer.shape.layers).map { layer in
+  let layers = zip(0..<model.transformer.shape.layers, model.layerWidths).map { layer, widths in
     let tensors = model.transformer.tensors(layer: layer).compactMap { revision.tensors[$0] }
     let count = tensors.reduce(0) { $0 + $1.elementCount }, pruned = tensors.reduce(0) { $0 + $1.prunedCount }
-    return ModelDescribe.Layer(layer: layer, parameters: count, sparsity: Double(pruned) / Double(max(1, count)))
+    return ModelDescribe.Layer(widths, parameters: count, sparsity: Double(pruned) / Double(max(1, count)))
   }
   return ModelDescribe.result(
     model.facts, revision: revision.id, branch: log.branch, sparsity: revision.sparsity,
     configuration: .object(model.checkpoint.configuration), tensors: tensors, layers: layers,
+    structure: model.structure,
     weightsBytes: model.weightsBytes, maskBytes: model.maskBytes)
 }
 

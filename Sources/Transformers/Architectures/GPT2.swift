@@ -6,7 +6,7 @@ import Tensors
 
 extension Architecture {
   static let gpt2 = Architecture(
-    names: ["gpt2"], prefixes: ["transformer.", ""], embedding: "wte.weight"
+    names: ["gpt2"], prefixes: ["transformer.", ""], embedding: "wte.weight", sizes: .gpt2
   ) { fields, prefix throws(JSONFieldError) in
     let V = try fields.int("vocab_size", in: Bounds.sizes, default: 50_257)
     let positions = try fields.int("n_positions", in: Bounds.sizes, default: 1024)

@@ -8,7 +8,7 @@ import Tensors
 extension Architecture {
   static let gemma3 = Architecture(
     names: ["gemma3_text"], prefixes: ["model.", "language_model.model.", "model.language_model.", ""],
-    embedding: RotaryFamily.embedding
+    embedding: RotaryFamily.embedding, sizes: .rotaryWithLayerTypes
   ) { fields, prefix throws(JSONFieldError) in
     let family = try RotaryFamily(
       &fields, prefix: prefix,

@@ -26,7 +26,7 @@ enum HarmlessFields {
     "architectures", "auto_map", "model_type", "name_or_path", "dtype", "torch_dtype", "tokenizer_class", "prefix",
     "task_specific_params", "finetuning_task", "problem_type", "id2label", "label2id", "num_labels", "bos_token",
     "eos_token", "pad_token", "license", "language", "_name_or_path", "_model_name_or_path", "_commit_hash",
-    "transformers.js_config",
+    "transformers.js_config", shrunkField,
     // how it was initialised and is run
     "initializer_range", "initializer_factor", "init_std", "use_cache", "output_attentions", "output_hidden_states",
     "output_scores", "gradient_checkpointing", "return_dict", "torchscript", "attn_implementation", "use_bfloat16",

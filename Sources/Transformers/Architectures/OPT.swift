@@ -6,7 +6,7 @@ import Tensors
 
 extension Architecture {
   static let opt = Architecture(
-    names: ["opt"], prefixes: ["model.decoder.", "decoder."], embedding: "embed_tokens.weight"
+    names: ["opt"], prefixes: ["model.decoder.", "decoder."], embedding: "embed_tokens.weight", sizes: .opt
   ) { fields, prefix throws(JSONFieldError) in
     let V = try fields.int("vocab_size", in: Bounds.sizes, default: 50_272)
     let positions = try fields.int("max_position_embeddings", in: Bounds.sizes, default: 2048)

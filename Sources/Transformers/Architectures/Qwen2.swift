@@ -6,7 +6,7 @@ import Tensors
 
 extension Architecture {
   static let qwen2 = Architecture(
-    names: ["qwen2"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding
+    names: ["qwen2"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding, sizes: .rotaryWithLayerTypes
   ) { fields, prefix throws(JSONFieldError) in
     let family = try RotaryFamily(
       &fields, prefix: prefix, RotaryFamily.Defaults(maximumLength: 32_768, kvHeads: 32))

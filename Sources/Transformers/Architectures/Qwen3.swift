@@ -5,7 +5,7 @@ import Tensors
 
 extension Architecture {
   static let qwen3 = Architecture(
-    names: ["qwen3"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding
+    names: ["qwen3"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding, sizes: .rotaryWithLayerTypes
   ) { fields, prefix throws(JSONFieldError) in
     let family = try RotaryFamily(
       &fields, prefix: prefix, RotaryFamily.Defaults(headSize: 128, maximumLength: 32_768, kvHeads: 32))
