@@ -419,7 +419,8 @@ typedef struct espalier_compensator {
   //   kept     [host-owned] rows x columns: 1 for kept weights, 0 for pruned ones
   //   budget   [host-owned] what made the mask, where a method moves within its groups; NULL if the mask was given
   //   weights  [host-owned] rows x columns: new values of kept weights go here. On entry the matrix's, or what the
-  //            method itself gave in an earlier round, where fewer were pruned: a place to start from
+  //            method itself gave in an earlier round: a place to start from; 0 where pruned. What is written there
+  //            counts between rounds only: what the weight would be if it were restored. Not finite counts as 0
   //   bias     [host-owned] rows: what is to be added to the map's bias, 0 on entry; NULL unless `changes_bias`
   int32_t (*compensate)(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                         const espalier_budget *budget, const double *parameters, float *weights, float *bias,

@@ -22,7 +22,7 @@ private struct Doubling: Compensator {
     weights: UnsafeMutableBufferPointer<Float>, bias out: UnsafeMutableBufferPointer<Float>, monitor: Monitor,
     diagnostics: Diagnostics
   ) throws {
-    for index in 0..<weights.count { weights[index] = kept[index] == 1 ? 2 * matrix.weights[index] : 7 }
+    for index in 0..<weights.count { weights[index] = kept[index] == 1 ? 2 * matrix.weights[index] : 1e-9 }
     if let bias { out.update(repeating: bias) }
   }
 }

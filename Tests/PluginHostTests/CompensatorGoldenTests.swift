@@ -48,6 +48,32 @@ import Testing
     }
   }
 
+  /// Steps of conjugate gradients end where the factorisation is, and say what each pruned weight would be worth.
+  @Test(arguments: SolverGolden.matrices, SolverGolden.groups)
+  func stepsLeadToTheSameWeights(matrix: String, group: String) throws {
+    let layer = try Layer(matrix), kept = try Layer.kept("\(matrix)/mask/\(group)")
+    let exact = try layer.compensate("least-squares", kept)
+    let few = try layer.compensate("least-squares", kept, nil, ["steps": .integer(2)])
+    let many = try layer.compensate("least-squares", kept, nil, ["steps": .integer(60)], isLast: false)
+    let best = layer.error(exact.weights, damping: 0.01)
+    #expect(layer.error(few.weights, damping: 0.01) > best * 1.0001, "two steps are not enough")
+    #expect(layer.error(layer.masked(kept)) > layer.error(few.weights))
+    #expect(abs(layer.error(zip(many.weights, kept).map { $1 == 0 ? 0 : $0 }, damping: 0.01) / best - 1) < 1e-4)
+
+    let n = layer.sample.columns, mean = (0..<n).reduce(0.0) { $0 + Double(layer.gram[$1 * n + $1]) } / Double(n)
+    for index in kept.indices where kept[index] == 0 {
+      let row = index / n, p = index % n
+      var gradient = 0.0
+      for j in 0..<n {
+        let weight = kept[row * n + j] == 0 ? 0 : Double(many.weights[row * n + j])
+        let a = Double(layer.gram[j * n + p]) + (j == p ? 0.01 * mean : 0)
+        gradient += (Double(layer.sample.weights[row * n + j]) - weight) * a
+      }
+      let worth = gradient / (Double(layer.gram[p * n + p]) + 0.01 * mean)
+      #expect(abs(Double(many.weights[index]) - worth) <= 1e-4 * (1 + abs(worth)))
+    }
+  }
+
   @Test func denseInputsThatAreTheSameChangeNothing() throws {
     let old = try Layer("small")
     let layer = Layer(

@@ -140,11 +140,12 @@ struct Layer {
 
   func compensate(
     _ id: String, _ kept: [UInt8], _ budget: Budget? = nil, _ settings: [String: ParameterValue] = [:],
-    registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics()
+    registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics(),
+    isLast: Bool = true
   ) throws -> Pruned {
     let method = try (registry ?? SolverGolden.registry()).compensator(id: id)
     var result = Pruned(
-      kept: kept, weights: sample.weights,
+      kept: kept, weights: masked(kept),
       bias: [Float](repeating: 0, count: method.description.changesBias ? sample.rows : 0))
     try sample.withInput { input in
       try kept.withUnsafeBufferPointer { kept in
@@ -157,6 +158,8 @@ struct Layer {
         }
       }
     }
+    // What is left at pruned places is for the next round.
+    for index in kept.indices where kept[index] == 0 && isLast { result.weights[index] = 0 }
     return result
   }
 

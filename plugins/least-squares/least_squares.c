@@ -2,10 +2,12 @@
 //
 //   minimise (w - w') (G + d I) (w - w')^T for each row over w' with w'_P = 0        d = damping * mean(diag G)
 //
-// which is ||W X - W' X||^2 + d ||W - W'||^2: of all weights on the mask none has less. See least_squares.h.
+// which is ||W X - W' X||^2 + d ||W - W'||^2: of all weights on the mask none has less. See least_squares.h, and
+// conjugate.h for the way that begins where an earlier round ended.
 
 #include <string.h>
 
+#include "conjugate.h"
 #include "espalier_plugin.h"
 #include "fit_on_mask.h"
 
@@ -13,6 +15,8 @@ static int32_t compensate(const espalier_host *host, const espalier_matrix *matr
                           const espalier_budget *budget, const double *parameters, float *weights, float *bias,
                           espalier_message *message) {
   (void)budget, (void)bias;
+  const int64_t steps = (int64_t)parameters[1];
+  if (steps > 0) return conjugate_fit(host, matrix, kept, parameters[0], steps, weights, message);
   return fit_on_mask(host, matrix, kept, parameters[0], 0, weights, message);
 }
 
@@ -26,7 +30,17 @@ static const espalier_parameter damping = {
   .maximum = 10,
 };
 
-static const espalier_parameter *const parameter_list[] = {&damping};
+static const espalier_parameter steps = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_INTEGER,
+  .name = "steps",
+  .summary = "0 solves exactly; otherwise so many steps of conjugate gradients, for runs in many rounds",
+  .default_value = 0,
+  .minimum = 0,
+  .maximum = 1000,
+};
+
+static const espalier_parameter *const parameter_list[] = {&damping, &steps};
 
 static const espalier_compensator compensator = {
   .struct_size = sizeof(espalier_compensator),

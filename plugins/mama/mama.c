@@ -2,7 +2,10 @@
 //
 //   S = alpha * N(magnitude) + beta * N(movement) + gamma * N(reward)
 //
-//   magnitude   |W_ij| * ||X_j||_2 with a calibration dataset, |W_ij| without
+//   magnitude   |W_ij| * a_j with a calibration dataset, |W_ij| without. Scale norm: a_j = ||X_j||_2, as Wanda's;
+//               residual: the norm of what the other inputs do not explain of X_j, 1 / sqrt([(G + d I)^-1]_jj), which is
+//               what pruning a weight costs once the others have taken over what they can (Hassibi and Stork 1993,
+//               equation 5)
 //   movement    away: -sum_t W_ij g_ij, what training moves away from zero gains; sensitivity: |sum_t W_ij g_ij|
 //   reward      scores that the client gives under that name; left out if it gives none
 //   N           mean: divided by the mean magnitude of the term; rank: the fraction of the term that is smaller; none;
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "damped_gram.h"
 #include "espalier_plugin.h"
 #include "gradients.h"
 #include "moments.h"
@@ -27,11 +31,12 @@
 #include "sorting.h"
 
 // Parameters, and the choices of those that are choices.
-enum { MAGNITUDE_WEIGHT, MOVEMENT_WEIGHT, REWARD_WEIGHT, MOVEMENT, NORMALISATION, SCOPE, MODE };
+enum { MAGNITUDE_WEIGHT, MOVEMENT_WEIGHT, REWARD_WEIGHT, MOVEMENT, NORMALISATION, SCOPE, MODE, SCALE, DAMPING };
 enum { AWAY, SENSITIVITY };
 enum { MEAN, RANK, NONE };
 enum { ROW, MATRIX };
 enum { FULL, AUTHORS_2024 };
+enum { NORM, RESIDUAL };
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Terms
@@ -253,6 +258,25 @@ static int32_t score_mix(const espalier_host *host, const espalier_matrix *matri
   return status;
 }
 
+// 1 / sqrt([(G + d I)^-1]_jj) for every input, to be freed by the caller; NULL if `*status` says why.
+static float *make_residual_norms(const espalier_host *host, const espalier_matrix *matrix, double damping,
+                                  int32_t *status, espalier_message *message) {
+  const espalier_linear_algebra *algebra = algebra_of(host, message);
+  struct damped_gram gram = {0};
+  float *norms = NULL;
+  *status = algebra == NULL ? ESPALIER_FAILED : gram_check(matrix, message);
+  if (*status == ESPALIER_OK) *status = damped_gram_prepare(host, algebra, matrix, damping, 1, &gram, message);
+  if (*status == ESPALIER_OK) {
+    norms = malloc((size_t)matrix->columns * sizeof *norms);
+    if (norms == NULL) *status = espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for a norm per input");
+  }
+  for (int64_t j = 0; norms != NULL && j < matrix->columns; j++) {
+    norms[j] = (float)(1 / sqrt(gram.inverse[j * matrix->columns + j]));
+  }
+  damped_gram_free(&gram);
+  return norms;
+}
+
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
   if ((int)parameters[MODE] == AUTHORS_2024) {
@@ -267,7 +291,9 @@ static int32_t score(const espalier_host *host, const espalier_matrix *matrix, c
     return score_mix(host, matrix, parameters, NULL, scores, message);
   }
   int32_t status;
-  float *norms = make_norm_powers(matrix, 1, "check the dataset", &status, message);
+  float *norms = (int)parameters[SCALE] == RESIDUAL
+                   ? make_residual_norms(host, matrix, parameters[DAMPING], &status, message)
+                   : make_norm_powers(matrix, 1, "check the dataset", &status, message);
   if (norms == NULL) return status;
   status = score_mix(host, matrix, parameters, norms, scores, message);
   free(norms);
@@ -277,7 +303,10 @@ static int32_t score(const espalier_host *host, const espalier_matrix *matrix, c
 static uint32_t statistics_for(const double *parameters, int32_t has_dataset) {
   if ((int)parameters[MODE] == AUTHORS_2024) return ESPALIER_STATISTICS_NONE;
   uint32_t statistics = ESPALIER_STATISTICS_NONE;
-  if (has_dataset && parameters[MAGNITUDE_WEIGHT] != 0) statistics |= ESPALIER_STATISTICS_MOMENTS;
+  if (has_dataset && parameters[MAGNITUDE_WEIGHT] != 0) {
+    statistics |= ESPALIER_STATISTICS_MOMENTS;
+    if ((int)parameters[SCALE] == RESIDUAL) statistics |= ESPALIER_STATISTICS_GRAM;
+  }
   if (parameters[MOVEMENT_WEIGHT] != 0) statistics |= ESPALIER_STATISTICS_GRADIENTS;
   return statistics;
 }
@@ -371,6 +400,30 @@ static const espalier_parameter mode_choice = {
   .choices = mode_words,
 };
 
+static const char *const scale_words[] = {"norm", "residual"};
+
+static const espalier_parameter scale_choice = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_CHOICE,
+  .name = "scale",
+  .summary = "How a dataset scales the magnitude: by the norm of the input, or of what other inputs do not explain of it",
+  .default_value = NORM,
+  .minimum = 0,
+  .maximum = sizeof scale_words / sizeof scale_words[0] - 1,
+  .choice_count = sizeof scale_words / sizeof scale_words[0],
+  .choices = scale_words,
+};
+
+static const espalier_parameter damping = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_NUMBER,
+  .name = "damping",
+  .summary = "Of the scale residual: what is added to the Gram matrix's diagonal, as a fraction of its mean",
+  .default_value = 0.01,
+  .minimum = 0,
+  .maximum = 10,
+};
+
 static const espalier_parameter *const parameter_list[] = {
   [MAGNITUDE_WEIGHT] = &magnitude_weight,
   [MOVEMENT_WEIGHT] = &movement_weight,
@@ -379,13 +432,15 @@ static const espalier_parameter *const parameter_list[] = {
   [NORMALISATION] = &normalisation_choice,
   [SCOPE] = &scope_choice,
   [MODE] = &mode_choice,
+  [SCALE] = &scale_choice,
+  [DAMPING] = &damping,
 };
 
 static const char *const term_names[] = {"reward"};
 
 static const espalier_selector selector = {
   .struct_size = sizeof(espalier_selector),
-  .statistics = ESPALIER_STATISTICS_MOMENTS | ESPALIER_STATISTICS_GRADIENTS,
+  .statistics = ESPALIER_STATISTICS_MOMENTS | ESPALIER_STATISTICS_GRAM | ESPALIER_STATISTICS_GRADIENTS,
   .default_group = ESPALIER_GROUP_ROW,
   .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
   .parameters = parameter_list,
@@ -394,6 +449,7 @@ static const espalier_selector selector = {
   .term_count = sizeof term_names / sizeof term_names[0],
   .terms = term_names,
   .compensator = "least-squares",
+  .rounds = 4,
 };
 
 static const void *get_extension(const char *id) {

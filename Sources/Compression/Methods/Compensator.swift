@@ -21,8 +21,8 @@ package protocol Compensator: Sendable {
   ///   - matrix: the weights before the mask.
   ///   - kept: `[rows, columns]`, 1 for kept weights.
   ///   - budget: what made the mask; nil if it was given.
-  ///   - weights: `[rows, columns]`: the new weights; 0 where pruned afterwards. On entry the matrix's, or what an
-  ///     earlier round gave.
+  ///   - weights: `[rows, columns]`: the new weights. On entry the matrix's, or what an earlier round gave, and 0 where
+  ///     pruned; what is written there is what the weight would be if it were restored, for the next round to score.
   ///   - bias: `[rows]`, 0 on entry: what is to be added to the map's bias; empty unless `changesBias`.
   /// - Throws: `Cancelled`, or the implementation's own error, also for outputs that are not finite.
   func compensate(

@@ -113,6 +113,7 @@ package struct MatrixPruning {
     guard let compensator = plan.compensator else { return PrunedTensor(mask: mask) }
     let weights = FloatBuffer(count: tensor.elementCount)
     _ = weights.values.update(fromContentsOf: last?.readOnly ?? input.weights)
+    weights.clear(prunedBy: mask, pool: compute.pool)
     var bias = [Float](repeating: 0, count: compensator.method.description.changesBias ? tensor.rows : 0)
     try withExtendedLifetime((kept, weights, last)) {
       try bias.withUnsafeMutableBufferPointer { bias in
@@ -121,7 +122,8 @@ package struct MatrixPruning {
           weights: weights.values, bias: bias, monitor: monitor, diagnostics: diagnostics)
       }
     }
-    weights.clear(prunedBy: mask, pool: compute.pool)
+    // What a round leaves at pruned places is what they would be worth; the last one prunes them.
+    if refining { weights.clear(prunedBy: mask, pool: compute.pool) }
     return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
   }
 
@@ -161,8 +163,9 @@ package struct MatrixPruning {
 }
 
 extension SparsityTarget {
-  /// The targets of `count` rounds, the last of them this one: quick at first, slow at the end, as the cubic schedule of
-  /// Zhu & Gupta 2017 (arXiv 1710.01878, equation 1). Patterns go up by whole weights of a group.
+  /// The targets of `count` rounds: two thirds of them rise to this one, quickly at first and slowly at the end, as the
+  /// cubic schedule of Zhu & Gupta 2017 (arXiv 1710.01878, equation 1), the rest stay at it. Patterns go up by whole
+  /// weights of a group.
   package func rounds(_ count: Int) -> [SparsityTarget] {
     func done(_ round: Int, of rounds: Int) -> Double {
       let left = 1 - Double(round) / Double(rounds)
@@ -171,7 +174,8 @@ extension SparsityTarget {
     switch self {
     case .ratio(let ratio):
       guard count > 1, ratio > 0 else { return [self] }
-      return (1..<count).map { .ratio(ratio * done($0, of: count)) } + [self]
+      let rise = (2 * count + 2) / 3
+      return (1..<rise).map { .ratio(ratio * done($0, of: rise)) } + Array(repeating: self, count: count - rise + 1)
     case .pattern(let prune, let size):
       guard count > 1 else { return [self] }
       let steps = (1..<count).map { max(1, Int((Double(prune) * done($0, of: count)).rounded())) } + [prune]

@@ -47,7 +47,6 @@ package struct PluginCompensator: Compensator {
       guard bias.count == rows else { throw .count(what: "elements of bias", given: bias.count, expected: rows) }
       if let budget { try matrix.check(budget) }
     }
-    _ = weights.update(fromContentsOf: matrix.weights)
     bias.update(repeating: 0)
     let foreignBudget = budget.map { matrices.arena.copy(one: $0.foreign) }
     try withExtendedLifetime(matrices) {
@@ -58,7 +57,8 @@ package struct PluginCompensator: Compensator {
       }
     }
     try caller.judging(matrix.tensor) { () throws(PluginViolation) in
-      try settle(weights, kept: kept)
+      for index in weights.indices where kept[index] == 0 && !weights[index].isFinite { weights[index] = 0 }
+      try checkFinite(UnsafeBufferPointer(weights), "weights")
       try checkFinite(UnsafeBufferPointer(bias), "bias")
     }
   }
