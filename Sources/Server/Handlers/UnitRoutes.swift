@@ -117,7 +117,8 @@ func applyUnits(_ units: UnitScores, _ params: MaskApply.Params, _ context: Serv
     throw CompressionError.unitRequestInvalid(reason: "units lie in several tensors; leave `modules` out")
   }
   if params.allocation != nil {
-    throw CompressionError.unitRequestInvalid(reason: "an allocation is for weights; the group \"global\" shares out units")
+    throw CompressionError.unitRequestInvalid(
+      reason: "an allocation is for weights; the group \"global\" shares out units")
   }
   let group = params.group.flatMap(MaskGroup.init) ?? units.defaultGroup
   return .work(.interactive) { monitor in
