@@ -41,6 +41,12 @@ package func score(
   try requireMemory(
     (tensors.values.reduce(0) { $0 + $1.elementCount } + tensors.largestElementCount) * 4,
     for: "Scoring \(tensors.count) tensors")
+  if request.training != nil, !need.contains(.gradients) {
+    diagnostics.add(
+      Diagnostic(
+        .warning, kind: "trainingUnused",
+        "\(criterion.id) asks for no gradients of the model's loss with these parameters: nothing was trained."))
+  }
   let start = need == .none ? 0 : 0.8
   let known = try Knowledge(
     state, tensors: tensors, need: need, dataset: request.dataset, plugin: criterion.id, training: request.training,

@@ -130,7 +130,7 @@ import Testing
     let workshop = try Workshop()
     let text = try String(contentsOf: Project.protocolFolder.appending(path: "plugin-abi.md"), encoding: .utf8)
     let code = try Self.example(in: text, prefix: "")
-    let path = try workshop.compile(code, to: "activation-norm.so", flags: ["-shared", "-fPIC", "-lm"])
+    let path = try workshop.compile(code, to: "mean-activation.so", flags: ["-shared", "-fPIC", "-lm"])
     let registry = PluginRegistry(services: Ear().services)
     let details = try registry.load(path: path)
     #expect(details.selector?.method.statistics == .moments)

@@ -19,9 +19,8 @@ NEVER_SENT = {
     "noThread": "said before there is a client",
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
-    "scheduleInvalid": "training has no method yet",
+    "scheduleInvalid": "params are checked before",
     "batchInvalid": "training has no method yet",
-    "nonFiniteGradient": "training has no method yet",
     "trainingStateMismatch": "training has no method yet",
 }
 

@@ -121,6 +121,12 @@ def test_notifications_have_their_shapes():
             continue
         assert message["method"] == "$/progress" and params.keys() == {"token", "value"}
         value = params["value"]
+        if "points" in value:
+            assert value.keys() == {"sensitivity", "points"} and value["points"]
+            for point in value["points"]:
+                assert point.keys() == {"layer", "sparsity", "loss", "perplexity", "deltaLoss"}
+            kinds.add("partial points")
+            continue
         if "kind" not in value:
             assert value.keys() == {"text", "tokens", "index"} and value["text"] and value["tokens"]
             kinds.add("partial result")
@@ -133,4 +139,4 @@ def test_notifications_have_their_shapes():
         }[value["kind"]]
         assert value.keys() == expected
         assert 0 <= value.get("percentage", 0) <= 100
-    assert kinds == {"log", "trace", "begin", "report", "end", "partial result"}
+    assert kinds == {"log", "trace", "begin", "report", "end", "partial result", "partial points"}

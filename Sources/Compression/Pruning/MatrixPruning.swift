@@ -83,7 +83,13 @@ package struct MatrixPruning {
   private func matrixInput(
     _ tensor: PrunableTensor, weights: UnsafePointer<Float>, statistics: MatrixStatistics
   ) -> MatrixInput {
-    MatrixInput(
+    for term in plan.terms where term.scores.tensors[tensor.name] == nil {
+      diagnostics.add(
+        Diagnostic(
+          .warning, kind: "termMissing", tensor: tensor.name,
+          "The scores given as \"\(term.name)\" hold nothing about this tensor: it is scored without them."))
+    }
+    return MatrixInput(
       tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
       weights: UnsafeBufferPointer(start: weights, count: tensor.elementCount), statistics: statistics,
       terms: plan.terms.compactMap { term in

@@ -121,7 +121,7 @@ private func evened(_ cut: [Int], of group: UnitGroup, model: Transformer, diagn
 private func rounded(_ group: UnitGroup, from wanted: Int, to cut: Int, _ size: Int) -> Diagnostic {
   Diagnostic(
     .warning, kind: "headGroupingRounded",
-    "Of \(group.words) \(cut) are cut instead of \(wanted): \(size) of them share each key/value head, and each such "
+    "Of \(group.words), \(cut) are cut instead of \(wanted): \(size) of them share each key/value head, and each such "
       + "group must lose the same number.")
 }
 

@@ -46,6 +46,13 @@ extension ServerContext {
     if kinds.contains(.unitSelector) || !kinds.contains(.selector) {
       let criterion = try unitCriterion(params.criterion)
       try criterion.require(target, hasDataset: dataset != nil)
+      guard params.terms.isEmpty else {
+        throw CompressionError.termsInvalid(plugin: criterion.id, reason: "it takes none")
+      }
+      if params.training != nil {
+        throw CompressionError.unitRequestInvalid(
+          reason: "\(criterion.id) scores units as they are; leave `training` out")
+      }
       return { monitor, diagnostics in
         try Compression.scoreUnits(
           state, model: params.model, target: target, criterion: criterion, dataset: dataset, store: self.statistics,
@@ -108,6 +115,10 @@ func applyUnits(_ units: UnitScores, _ params: MaskApply.Params, _ context: Serv
   }
   if params.modules != nil {
     throw CompressionError.unitRequestInvalid(reason: "units lie in several tensors; leave `modules` out")
+  }
+  if params.allocation != nil {
+    throw CompressionError.unitRequestInvalid(
+      reason: "an allocation is for weights; the group \"global\" shares out units")
   }
   let group = params.group.flatMap(MaskGroup.init) ?? units.defaultGroup
   return .work(.interactive) { monitor in

@@ -1,0 +1,131 @@
+"""Requests that combine methods of pruning wrongly: what is refused, and that nothing has happened then."""
+
+import pytest
+
+import examples
+from daemon import Daemon
+
+MODEL = {"model": "sapling"}
+UP = ["*.up_proj.*"]
+WANDA = {**MODEL, "plugin": "wanda", "sparsity": 0.5, "dataset": "text"}
+MAGNITUDE = {**MODEL, "plugin": "magnitude", "sparsity": 0.5}
+SOLVER = {**WANDA, "plugin": "sparsegpt"}
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    """A daemon with a model, a short text, scores s1 of weights and u1 of heads, and nothing pruned."""
+    with Daemon() as daemon:
+        daemon.call("model/load", {"source": "builtin:sapling"})
+        daemon.call("model/load", {"source": "builtin:sapling", "name": "second"})
+        text = {"path": "builtin:sapling/calibration", **MODEL, "sequenceLength": 32, "sequences": 4, "name": "text"}
+        daemon.call("dataset/load", text)
+        daemon.call("importance/score", {**MODEL, "plugin": "magnitude", "modules": UP})
+        daemon.call("importance/score", {**MODEL, "plugin": "magnitude", "unit": "head"})
+        yield daemon
+
+
+CASES = [
+    # What a plugin is asked for must be what it offers.
+    ("importance/score", {**MODEL, "plugin": "dsnot", "dataset": "text"}, "pluginOfOtherKind"),
+    ("importance/score", {**MODEL, "plugin": "dsnot", "dataset": "text", "unit": "head"}, "pluginOfOtherKind"),
+    ("prune/run", {**WANDA, "plugin": "owl"}, "pluginOfOtherKind"),
+    ("prune/run", {**WANDA, "refinement": "least-squares"}, "pluginOfOtherKind"),
+    ("prune/run", {**WANDA, "compensation": "dsnot"}, "pluginOfOtherKind"),
+    ("prune/run", {**WANDA, "allocation": "wanda"}, "pluginOfOtherKind"),
+    ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5, "allocation": "wanda"}, "pluginOfOtherKind"),
+    ("evaluate/sensitivity", {**MODEL, "plugin": "owl", "dataset": "text"}, "pluginOfOtherKind"),
+    # Terms.
+    ("importance/score", {**MODEL, "plugin": "magnitude", "terms": {"reward": "s1"}}, "termsInvalid"),
+    ("importance/score", {**MODEL, "plugin": "mama", "terms": {"merit": "s1"}, "modules": UP}, "termsInvalid"),
+    ("importance/score", {**MODEL, "plugin": "mama", "terms": {"reward": "s9"}}, "scoresNotFound"),
+    ("importance/score", {**MODEL, "plugin": "mama", "terms": {"reward": "u1"}}, "unitRequestInvalid"),
+    ("importance/score", {"model": "second", "plugin": "mama", "terms": {"reward": "s1"}}, "scoresOfAnotherModel"),
+    ("prune/run", {**SOLVER, "terms": {"reward": "s1"}}, "termsInvalid"),
+    # How methods go together.
+    ("prune/run", {**SOLVER, "refinement": "dsnot"}, "solverIsWhole"),
+    ("prune/run", {**SOLVER, "compensation": "least-squares"}, "solverIsWhole"),
+    ("prune/preview", {**MODEL, "plugin": "sparsegpt", "dataset": "text", "sparsities": [0.5],
+                       "refinement": "dsnot"}, "solverIsWhole"),
+    ("prune/run", {**WANDA, "compensation": ["least-squares", "mean-to-bias"]}, "methodTwice"),
+    ("prune/run", {**WANDA, "compensation": ["regional-fit", "regional-fit"]}, "methodTwice"),
+    ("prune/run", {**WANDA, "compensation": "regional-fit", "sequential": False}, "sequentialRequired"),
+    ("prune/preview", {**MODEL, "plugin": "wanda", "dataset": "text", "sparsities": [0.5],
+                       "compensation": "regional-fit"}, "sequentialRequired"),
+    ("prune/run", {**SOLVER, "group": "global"}, "groupNotSequential"),
+    ("prune/run", {**SOLVER, "group": "global", "sequential": False}, "groupNotSolved"),
+    ("prune/run", {**MAGNITUDE, "compensation": "least-squares"}, "datasetRequired"),
+    ("prune/run", {**MAGNITUDE, "allocation": "owl"}, "datasetRequired"),
+    # Who loses how much.
+    ("prune/run", {**MAGNITUDE, "group": "global", "allocation": "uniform"}, "allocationInvalid"),
+    ("prune/run", {**MAGNITUDE, "sparsity": 0.9, "allocation": {"modules": {"*.mlp.*": 0}}}, "allocationInvalid"),
+    ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.9,
+                    "allocation": {"modules": {"*.layers.0.*": 0}}}, "allocationInvalid"),
+    ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5, "allocation": "owl"}, "datasetRequired"),
+    ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5,
+                    "allocation": {"plugin": "sensitivity", "sensitivity": "v1"}}, "sensitivityNotFound"),
+    ("evaluate/sensitivity", {**MODEL, "sensitivity": "v1"}, "sensitivityNotFound"),
+    ("evaluate/sensitivity", {**MODEL, "plugin": "magnitude", "dataset": "text", "layers": [6]}, "layerNotFound"),
+    # Units.
+    ("importance/score", {**MODEL, "plugin": "block-influence", "dataset": "text", "unit": "head"}, "unitUnknown"),
+    ("importance/score", {**MODEL, "plugin": "fluctuation", "unit": "head"}, "datasetRequired"),
+    ("importance/score", {**MODEL, "plugin": "magnitude", "unit": "head", "modules": UP}, "unitRequestInvalid"),
+    ("importance/score", {**MODEL, "plugin": "fluctuation", "dataset": "text", "unit": "head",
+                          "terms": {"reward": "s1"}}, "termsInvalid"),
+    ("importance/score", {**MODEL, "plugin": "fluctuation", "dataset": "text", "unit": "head",
+                          "training": {"steps": 1, "learningRate": 0.1}}, "unitRequestInvalid"),
+    ("mask/apply", {**MODEL, "scores": "u1", "pattern": "2:4"}, "unitRequestInvalid"),
+    ("mask/apply", {**MODEL, "scores": "u1", "sparsity": 0.5, "allocation": "uniform"}, "unitRequestInvalid"),
+    ("importance/query", {"scores": "u1", "tensor": "model.layers.0.mlp.up_proj.weight", "topK": 1},
+     "unitRequestInvalid"),
+    ("prune/shrink", {**MODEL, "name": "second"}, "modelExists"),
+    # Revisions.
+    ("revision/forget", {**MODEL, "revision": "r0"}, "revisionInUse"),
+    ("revision/forget", {**MODEL, "revision": "r7"}, "revisionNotFound"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method, params, kind", CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_refused_and_nothing_changed(prepared, method, params, kind):
+    before = prepared.call("revision/log", MODEL)
+    error = prepared.error(method, params)
+    assert (error["code"], error["data"]["kind"]) == (-32803, kind), error["message"]
+    assert prepared.call("revision/log", MODEL) == before
+
+
+@pytest.mark.parametrize("method, params, kind", CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_refused_with_words_of_the_page(method, params, kind):
+    """Every error that is provoked above is on its method's page, unless it is about a name in general."""
+    section = examples.document(method).read_text().partition("## Errors\n")[2].partition("\n## ")[0]
+    assert f"`{kind}`" in section
+
+
+def test_pins_are_params(prepared):
+    error = prepared.error("prune/run", {**MAGNITUDE, "allocation": {"modules": {"*": 1.5}}})
+    assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
+
+
+def test_training_that_nobody_asks_for_is_told(prepared):
+    scored = {**MODEL, "plugin": "magnitude", "modules": UP, "training": {"steps": 1, "learningRate": 0.1}}
+    (diagnostic,) = prepared.call("importance/score", scored)["diagnostics"]
+    assert (diagnostic["severity"], diagnostic["kind"]) == ("warning", "trainingUnused")
+
+
+def test_terms_that_are_missing_are_told(prepared):
+    """Rewards of some tensors only: the others are scored without, and the answer says which."""
+    scored = {**MODEL, "plugin": "mama", "terms": {"reward": "s1"}, "modules": ["*.layers.0.mlp.*"]}
+    missing = {(d["kind"], d["tensor"]) for d in prepared.call("importance/score", scored)["diagnostics"]}
+    assert missing == {("termMissing", f"model.layers.0.mlp.{name}_proj.weight") for name in ("gate", "down")}
+
+
+def test_heads_that_share_keys_get_no_residuals(prepared):
+    prepared.call("mask/apply", {**MODEL, "scores": "u1", "sparsity": 0.375})
+    residual = {**MODEL, "residualHeads": True, "scores": "u1"}
+    assert prepared.error("prune/shrink", residual)["data"]["kind"] == "residualHeadsInvalid"
+    prepared.call("mask/undo", MODEL)
+
+
+def test_gradients_that_explode_are_an_error(prepared):
+    """Steps so long that the loss leaves the numbers: no scores of NaN."""
+    scored = {**MODEL, "plugin": "movement", "dataset": "text", "training": {"steps": 60, "learningRate": 1}}
+    assert prepared.error("importance/score", scored)["data"]["kind"] in {"nonFiniteGradient", "nonFiniteLoss"}
