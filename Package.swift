@@ -171,8 +171,8 @@ let package = Package(
     .testTarget(
       name: "CompressionTests",
       dependencies: [
-        "TestSupport", "BuiltinModels", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
-        "JSON", collections,
+        "TestSupport", "BuiltinModels", "PluginHost", "Compression", "Workspace", "Transformers", "Checkpoints",
+        "Tensors", "Threads", "JSON", collections,
       ], exclude: ["Goldens"], swiftSettings: settings),
   ] + plugins.map(plugin),
   cLanguageStandard: .c11

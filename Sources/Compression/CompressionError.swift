@@ -30,6 +30,7 @@ package enum CompressionError: Error, Equatable {
   case unitRequestInvalid(reason: String)
   case channelsNotRemovable(reason: String)
   case residualHeadsInvalid(reason: String)
+  case biasesNotExportable(modelType: String, tensor: String)
   case maskFileMismatch(path: String, reason: String)
   case statisticsForgotten(tensor: String, limits: String)
   case statisticsTooLarge(needed: Int, limits: String)
@@ -66,6 +67,7 @@ package enum CompressionError: Error, Equatable {
     case .unitRequestInvalid: "unitRequestInvalid"
     case .channelsNotRemovable: "channelsNotRemovable"
     case .residualHeadsInvalid: "residualHeadsInvalid"
+    case .biasesNotExportable: "biasesNotExportable"
     case .maskFileMismatch: "maskFileMismatch"
     case .statisticsForgotten: "statisticsForgotten"
     case .statisticsTooLarge: "statisticsTooLarge"
@@ -146,6 +148,9 @@ package enum CompressionError: Error, Equatable {
       "Channels of the hidden state cannot be taken out of this model: \(reason). Cut heads, neurons or layers instead."
     case .residualHeadsInvalid(let reason):
       "Cut heads cannot be added back: \(reason). Leave `residualHeads` out."
+    case .biasesNotExportable(let modelType, let tensor):
+      "The map of \"\(tensor)\" was given a bias, and a configuration of the type \"\(modelType)\" has no place for it. "
+        + "Prune without a compensator that adds biases (`plugin/describe`: changesBias), or export another revision."
     case .maskFileMismatch(let path, let reason):
       "The mask file \(path) does not fit the model: \(reason). No mask was changed."
     case .statisticsForgotten(let tensor, let limits):

@@ -17,15 +17,16 @@ package struct ExportedFile: Sendable, Equatable {
 ///
 /// Plain types keep their type and every kept weight its bits; block-quantised types become f32, in which their
 /// values are exact, and so do the norms of Gemma models from GGUF, which lose the 1 that such files have added to
-/// them (`Checkpoint.normOffsetKey`). Pruned weights are zero. Written under a temporary name, synced and renamed.
+/// them (`Checkpoint.normOffsetKey`). Biases that edits added go along where the family has a place for them. Pruned weights are zero. Written under a temporary name, synced and renamed.
 /// - Parameter replacing: whether a folder of files that is there already may be replaced.
-/// - Throws: `CheckpointError` if the folder cannot be written (what was there is then intact), `Cancelled`.
+/// - Throws: `CompressionError.biasesNotExportable`; `CheckpointError` if the folder cannot be written (what was there is then intact), `Cancelled`.
 package func exportHuggingFace(
   _ state: ModelState, checkpoint: Checkpoint, to path: String, replacing: Bool,
   provenance: OrderedDictionary<String, String>, monitor: Monitor
 ) throws -> [ExportedFile] {
   var configuration = checkpoint.configuration
   let normsHaveOne = configuration.removeValue(forKey: Checkpoint.normOffsetKey) == 0
+  let zeros = try state.describeAddedBiases(in: &configuration)
   let entries = state.revision.tensors.map { name, tensor in
     let view = tensor.weights.view
     let offset: Float = normsHaveOne && Checkpoint.isNorm(name) ? 1 : 0
@@ -36,7 +37,7 @@ package func exportHuggingFace(
       let masked = isTransposed ? transposed(tensor.masked, as: dtype) : tensor.masked
       try produce(masked, as: dtype, subtracting: offset, into: sink)
     }
-  }
+  } + zeros.map { SafetensorsEntry(zeros: $0.value, name: $0.key) }
   if checkpoint.format == .gguf { configuration["torch_dtype"] = "float32" }
   var files: [ExportedFile] = []
   try AtomicFolder.write(to: path, replacing: replacing) { folder in

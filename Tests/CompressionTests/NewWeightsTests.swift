@@ -121,6 +121,22 @@ private struct Exchange: Refiner {
     #expect(try Self.perplexity(model, dataset) != shifted)
   }
 
+  /// A folder with added biases loads here, switches on and zeros where a map has none, and says the same.
+  @Test func addedBiasesAreExported() throws {
+    let model = try TestModel(tiny: "grouped-f32"), dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
+    var plan = PruningPlan(
+      criterion: Criterion(Magnitude()), target: .ratio(0.25), group: .row,
+      tensors: try model.state.prunableTensors(matching: [Self.down, "*.0.self_attn.k_proj.*"]))
+    plan.compensator = Configured(Doubling(bias: 0.125))
+    _ = Self.commit(model, try Self.run(model, plan, sequential: false))
+    let folder = TemporaryFolder()
+    try ModelExportTests.export(model, to: folder.file("biased"))
+    let loaded = try TestModel(path: folder.file("biased"))
+    #expect(try Self.perplexity(loaded, dataset) == Self.perplexity(model, dataset))
+    let zeros = loaded.history.current.tensors["model.layers.1.self_attn.o_proj.bias"]
+    #expect(zeros.map { Matrix($0.masked).values.allSatisfy { $0 == 0 } } == true)
+  }
+
   static func perplexity(_ model: TestModel, _ dataset: Dataset) throws -> Double {
     try evaluatePerplexity(model.state, dataset: dataset, compute: Engine.compute, monitor: Monitor()).perplexity
   }

@@ -102,7 +102,7 @@ struct SmolLM2ReferenceTests {
 
   /// The reference's bits say which weights are not zero after pruning; some are zero without it.
   static func checkMasks(
-    _ masks: OrderedDictionary<String, MaskBits>, _ file: String, _ run: ReferenceRun,
+    _ masks: OrderedDictionary<String, MaskBits>, _ file: String, _ run: ReferenceRun, of revision: Revision? = nil,
     atLeast agreement: (_ tensor: String) -> Double = { _ in 0.999 }
   ) throws {
     let reference = try SafetensorsFile(path: "\(shared)/reference/\(file).safetensors").tensors
@@ -111,7 +111,7 @@ struct SmolLM2ReferenceTests {
     for (name, view) in reference {
       let mask = try #require(masks[name])
       let expected = try #require(MaskBits(rows: mask.rows, columns: mask.columns, bytes: Array(view.bytes)))
-      let difference = MaskDifference(from: expected, to: try nonZero(run.model.history.current.tensor(name), mask))
+      let difference = MaskDifference(from: expected, to: try nonZero((revision ?? run.model.history.current).tensor(name), mask))
       #expect(difference.agreement >= agreement(name), "\(file), \(name): \(difference.agreement)")
       if difference.agreement < worst.agreement { worst = (difference.agreement, name) }
     }

@@ -94,6 +94,7 @@ import Workspace
     (.regionOutside(tensor: "q", region: "rows 0..<9", rows: 8, columns: 8), "regionOutside"),
     (.regionTooLarge(values: 9, maximum: 8), "regionTooLarge"), (.editInvalid(index: 0, reason: "no"), "editInvalid"),
     (.maskFileMismatch(path: "/x", reason: "no"), "maskFileMismatch"),
+    (.biasesNotExportable(modelType: "gpt2", tensor: "w"), "biasesNotExportable"),
     (.memoryInsufficient(purpose: "Scoring", needed: 1, available: 0), "memoryInsufficient"),
     (.statisticsForgotten(tensor: "q", limits: "no disk"), "statisticsForgotten"),
     (.statisticsTooLarge(needed: 1, limits: "no disk"), "statisticsTooLarge"),
