@@ -90,7 +90,7 @@ package final class Client: Sendable {
   /// Opens the session: initialize, then initialized.
   /// - Returns: what the daemon says of itself.
   @discardableResult
-  package func initialize(within seconds: Double = 10) throws(PipeClientError) -> JSON {
+  package func initialize(within seconds: Double = 60) throws(PipeClientError) -> JSON {
     let params: JSON = [
       "processId": JSON(Int(getpid())), "clientInfo": ["name": "espalier"],
       "capabilities": ["window": ["workDoneProgress": true]],
@@ -104,7 +104,7 @@ package final class Client: Sendable {
   /// - Returns: how the daemon ended; nil if this client did not start it.
   /// - Throws: as `call`; `timedOut` if it does not end.
   @discardableResult
-  package func end(within seconds: Double = 10) throws(PipeClientError) -> ProcessEnd? {
+  package func end(within seconds: Double = 60) throws(PipeClientError) -> ProcessEnd? {
     _ = try call("shutdown", within: seconds)
     try notify("exit", within: seconds)
     sender.close()

@@ -76,17 +76,17 @@ struct BadPluginTests {
   /// It sleeps and never asks whether to stop: others are served meanwhile, and the end does not wait for it.
   @Test func sleepsThroughItsCancellation() throws {
     let folder = TemporaryFolder()
-    let client = try Self.daemon("sleep(30);", in: folder)
+    let client = try Self.daemon("sleep(600);", in: folder)
     let call = try client.start("importance/score", ["model": "tiny", "plugin": "bad"])
-    while try client.call("job/list", within: 10)["jobs"]?.array?.first?["message"]?.string?.hasPrefix("scoring") != true {}
+    while try client.call("job/list", within: 60)["jobs"]?.array?.first?["message"]?.string?.hasPrefix("scoring") != true {}
     call.cancel()
-    #expect(try client.call("server/status", within: 10)["jobs"]?.integer == 1)
+    #expect(try client.call("server/status", within: 60)["jobs"]?.integer == 1)
     let start = Date()
-    _ = try client.call("shutdown", within: 10)
+    _ = try client.call("shutdown", within: 60)
     try client.notify("exit")
-    let error = #expect(throws: PipeClientError.self) { _ = try call.result(within: 10) }
+    let error = #expect(throws: PipeClientError.self) { _ = try call.result(within: 60) }
     #expect(error?.kind == "shuttingDown" || error?.kind == "cancelled")
-    #expect(client.process?.wait(within: 10) == .exited(0))
-    #expect(Date().timeIntervalSince(start) < 5)
+    #expect(client.process?.wait(within: 60) == .exited(0))
+    #expect(Date().timeIntervalSince(start) < 120)
   }
 }

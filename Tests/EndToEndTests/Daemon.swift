@@ -114,7 +114,7 @@ struct Daemon {
     #expect(next() == #""bye": result"#, sourceLocation: sourceLocation)
     try send(#"{"jsonrpc":"2.0","method":"exit"}"#)
     #expect(client.process.wait(within: 30) == .exited(0), sourceLocation: sourceLocation)
-    while let event = client.next(within: 5) {
+    while let event = client.next(within: 60) {
       if event == .end { break }
       if case .problem(let problem) = event { Issue.record("not a frame on standard output: \(problem.message)") }
     }

@@ -97,7 +97,7 @@ final class Patient: Sendable {
     #expect(try client.refusal(method, params) == expected, sourceLocation: sourceLocation)
     #expect(try Self.health(of: client) == health, "something was changed", sourceLocation: sourceLocation)
     #expect(
-      try client.call("server/status", within: 10)["version"] != nil, "it serves on", sourceLocation: sourceLocation)
+      try client.call("server/status", within: 60)["version"] != nil, "it serves on", sourceLocation: sourceLocation)
   }
 }
 

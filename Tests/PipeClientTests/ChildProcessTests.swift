@@ -15,7 +15,7 @@ struct ChildProcessTests {
     ] as [(String, ProcessEnd)])
   func endings(_ script: String, expected: ProcessEnd) throws {
     let process = try ChildProcess(shell(script))
-    #expect(process.wait(within: 10) == expected)
+    #expect(process.wait(within: 60) == expected)
     #expect(process.wait(within: 0) == expected, "the answer lasts")
     process.signal(SIGKILL)  // to nobody
     close(process.standardInput)
@@ -26,7 +26,7 @@ struct ChildProcessTests {
     let client = try RawClient(shell("read line"))
     #expect(client.process.wait(within: 0.05) == nil)
     client.process.signal(SIGTERM)
-    #expect(client.process.wait(within: 10) == .killed(signal: SIGTERM))
+    #expect(client.process.wait(within: 60) == .killed(signal: SIGTERM))
   }
 
   @Test func whatCannotBeStarted() {
@@ -42,20 +42,20 @@ struct ChildProcessTests {
       as [(String, ProcessEnd)]
     {
       let client = try Client(starting: shell(script))
-      #expect(failure { _ = try client.call("a", within: 10) } == .ended(status))
-      #expect(failure { _ = try client.call("b", within: 10) } == .ended(status))
+      #expect(failure { _ = try client.call("a", within: 60) } == .ended(status))
+      #expect(failure { _ = try client.call("b", within: 60) } == .ended(status))
     }
   }
 
   @Test func isGoneBeforeTheCall() throws {
     let client = try Client(starting: shell("exit 4"))
-    #expect(client.process?.wait(within: 10) == .exited(4))
-    #expect(failure { _ = try client.call("a", within: 10) } == .ended(.exited(4)))
+    #expect(client.process?.wait(within: 60) == .exited(4))
+    #expect(failure { _ = try client.call("a", within: 60) } == .ended(.exited(4)))
   }
 
   @Test func diesInTheMiddleOfAFrame() throws {
     let client = try Client(starting: shell(#"read line; printf 'Content-Length: 100\r\n\r\n{"json'; exit 1"#))
-    #expect(failure { _ = try client.call("a", within: 10) }?.kind == "notUnderstood")
+    #expect(failure { _ = try client.call("a", within: 60) }?.kind == "notUnderstood")
   }
 
   @Test func stopsReading() throws {
@@ -63,7 +63,7 @@ struct ChildProcessTests {
     let params: JSON = ["text": .string(String(repeating: "x", count: 1 << 20))]
     #expect(failure { _ = try client.call("a", params, within: 0.1) }?.kind == "timedOut")
     client.process?.signal(SIGKILL)
-    #expect(client.process?.wait(within: 10) == .killed(signal: SIGKILL))
+    #expect(client.process?.wait(within: 60) == .killed(signal: SIGKILL))
   }
 
   @Test func closesItsInputButLives() throws {
@@ -85,7 +85,7 @@ struct ChildProcessTests {
 
   @Test func endsWithItsClient() throws {
     let process = try #require(try Client(starting: shell("cat > /dev/null; exit 2")).process)
-    #expect(process.wait(within: 10) == .exited(2))
+    #expect(process.wait(within: 60) == .exited(2))
   }
 
   @Test func environmentAndBytes() throws {
@@ -101,7 +101,7 @@ struct ChildProcessTests {
       return
     }
     #expect(client.next() == .end)
-    #expect(client.process.wait(within: 10) == .exited(0))
+    #expect(client.process.wait(within: 60) == .exited(0))
     #expect(client.next(within: 0) == nil)
   }
 
@@ -110,8 +110,8 @@ struct ChildProcessTests {
     let first = try RawClient(shell("cat"))
     let second = try RawClient(shell("cat"))
     first.closeInput()
-    #expect(first.process.wait(within: 10) == .exited(0))
+    #expect(first.process.wait(within: 60) == .exited(0))
     second.closeInput()
-    #expect(second.process.wait(within: 10) == .exited(0))
+    #expect(second.process.wait(within: 60) == .exited(0))
   }
 }

@@ -24,7 +24,7 @@ struct ClientTests {
       for message in kept.reversed() { daemon.reply(to: message, message["method"] ?? nil) }
     }
     let calls = try ["a", "b", "c"].map { try client.start($0) }
-    #expect(try calls.map { try $0.result(within: 10) } == ["a", "b", "c"])
+    #expect(try calls.map { try $0.result(within: 60) } == ["a", "b", "c"])
   }
 
   @Test func repliesInABatch() throws {
@@ -34,7 +34,7 @@ struct ClientTests {
       daemon.send(.array(kept.map { ["jsonrpc": "2.0", "id": $0["id"] ?? nil, "result": $0["method"] ?? nil] }))
     }
     let calls = try ["a", "b"].map { try client.start($0) }
-    #expect(try calls.map { try $0.result(within: 10) } == ["a", "b"])
+    #expect(try calls.map { try $0.result(within: 60) } == ["a", "b"])
   }
 
   @Test func callsFromSeveralThreads() throws {
@@ -43,7 +43,7 @@ struct ClientTests {
     DispatchQueue.concurrentPerform(iterations: 8) { thread in
       for number in 0..<50 {
         let params: JSON = ["thread": JSON(thread), "number": JSON(number)]
-        let result = try? client.call("echo", params, within: 10)
+        let result = try? client.call("echo", params, within: 60)
         if result != params { wrong.withLock { $0.append("\(thread).\(number)") } }
       }
     }
@@ -98,7 +98,7 @@ struct ClientTests {
       Issue.record("\(String(describing: thrown))")
       return
     }
-    #expect(try client.call("quick", within: 10) == "quick")
+    #expect(try client.call("quick", within: 60) == "quick")
   }
 
   @Test func cancelledByHand() throws {
@@ -112,7 +112,7 @@ struct ClientTests {
     }
     let call = try client.start("slow")
     call.cancel()
-    #expect(failure { _ = try call.result(within: 10) }?.kind == "cancelled")
+    #expect(failure { _ = try call.result(within: 60) }?.kind == "cancelled")
   }
 
   @Test func logMessages() throws {
@@ -137,7 +137,7 @@ struct ClientTests {
         daemon.reply(to: daemon.keep(message)[0], message)
       }
     }
-    let answer = try client.call("start", within: 10)
+    let answer = try client.call("start", within: 60)
     #expect(answer["id"] == "w1")
     #expect(answer["error"]?["code"] == -32601)
   }
@@ -151,7 +151,7 @@ struct ClientTests {
   @Test func anErrorWithoutIdFailsWhatWaits() throws {
     let error = ResponseError(.parseError, kind: "parseError", "No JSON.")
     let client = try FakeDaemon.client { message, daemon in daemon.fail([:], error) }
-    #expect(failure { _ = try client.call("a", within: 10) } == .refused(error, method: "a"))
+    #expect(failure { _ = try client.call("a", within: 60) } == .refused(error, method: "a"))
   }
 
   /// What no daemon may write: the call that waits fails, and so do later ones.
@@ -163,21 +163,21 @@ struct ClientTests {
   func garbageOnTheOutput(_ garbage: String) throws {
     let client = try FakeDaemon.client { message, daemon in daemon.send(Array(garbage.utf8)) }
     for method in ["first", "second"] {
-      let thrown = failure { _ = try client.call(method, within: 10) }
+      let thrown = failure { _ = try client.call(method, within: 60) }
       #expect(thrown?.kind == "notUnderstood", "\(String(describing: thrown))")
     }
   }
 
   @Test func outputEnds() throws {
     let client = try FakeDaemon.client { message, daemon in daemon.end() }
-    #expect(failure { _ = try client.call("a", within: 10) } == .ended(nil))
-    #expect(failure { _ = try client.call("b", within: 10) } == .ended(nil))
+    #expect(failure { _ = try client.call("a", within: 60) } == .ended(nil))
+    #expect(failure { _ = try client.call("b", within: 60) } == .ended(nil))
   }
 
   @Test func paramsThatJSONCannotExpress() throws {
     let client = try FakeDaemon.client { message, daemon in daemon.reply(to: message, 1) }
     #expect(failure { _ = try client.call("a", ["x": .number(.nan)]) }?.kind == "notFinite")
-    #expect(try client.call("b", within: 10) == 1)
+    #expect(try client.call("b", within: 60) == 1)
   }
 
   @Test func lifecycle() throws {
