@@ -55,13 +55,14 @@ import Testing
   @Test(arguments: ids)
   func theyCompileWithoutWarnings(id: String) throws {
     let workshop = try Workshop()
+    let folder = Project.plugins.appending(path: id)
     let source = try String(
-      contentsOf: Project.plugins.appending(path: "\(id)/\(id.replacing("-", with: "_")).c"), encoding: .utf8)
+      contentsOf: folder.appending(path: "\(id.replacing("-", with: "_")).c"), encoding: .utf8)
     try workshop.compile(
       source, to: "\(id).so",
       flags: [
         "-shared", "-fPIC", "-fvisibility=hidden", "-Wshadow", "-Wconversion", "-Wno-unused-parameter", "-lm",
-        "-I", Project.plugins.appending(path: "support").path,
+        "-I", folder.path, "-I", Project.plugins.appending(path: "support").path,
       ])
   }
 

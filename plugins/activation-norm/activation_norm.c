@@ -10,9 +10,8 @@
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "units.h"
 
 static int32_t score(const espalier_host *host, const espalier_units *units, const double *parameters,
@@ -24,9 +23,8 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   if (status != ESPALIER_OK) return status;
   for (int64_t k = 0; k < units->matrix_count; k++) {
     if (units->matrices[k]->moments->sum_of_squared_means != NULL) continue;
-    snprintf(message->text, message->capacity, "the moments for %s come without the squared means of sequences",
-             units->matrices[k]->tensor);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message, "the moments for %s come without the squared means of sequences",
+                  units->matrices[k]->tensor);
   }
   for (int64_t u = 0; u < units->count; u++) {
     double sum = 0;
@@ -42,27 +40,8 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   return ESPALIER_OK;
 }
 
-static const espalier_unit_selector selector = {
-  .struct_size = sizeof(espalier_unit_selector),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .units = ESPALIER_UNIT_HEAD | ESPALIER_UNIT_NEURON | ESPALIER_UNIT_CHANNEL,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_UNIT_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "activation-norm",
-  .version = "1.0.0",
-  .summary = "Activation norm of heads, neurons and channels (Minitron: Muralidharan et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2407.14679",
-  .get_extension = get_extension,
-};
+UNIT_SELECTOR_PLUGIN(
+  "activation-norm", "Activation norm of heads, neurons and channels (Minitron: Muralidharan et al. 2024)",
+  "https://arxiv.org/abs/2407.14679",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, .units = ESPALIER_UNIT_HEAD | ESPALIER_UNIT_NEURON | ESPALIER_UNIT_CHANNEL,
+  .default_group = ESPALIER_GROUP_MATRIX, .score = score);

@@ -9,24 +9,23 @@
 // inverse in double.
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "algebra.h"
-#include "damped_gram.h"
-#include "gram.h"
+#include "declare.h"
 #include "least_squares.h"
 #include "projection.h"
 #include "scaled_gram.h"
+#include "solving.h"
 
-enum { iterations_index, mask_iterations_index, damping_index, finish_index, finish_damping_index };
-enum { finish_none, finish_least_squares };
+enum { ITERATIONS, MASK_ITERATIONS, DAMPING, FINISH, FINISH_DAMPING };
+enum { NONE, LEAST_SQUARES };
 
 // What all problems of a call share.
 struct input {
   const espalier_host *host;
   const espalier_linear_algebra *algebra;
+  const double *parameters;
   int64_t n;
   double *norms;   // [n]
   float *gram;     // [n, n] ^G
@@ -63,16 +62,24 @@ static int32_t update_row(void *context, int64_t row) {
   return ESPALIER_OK;
 }
 
+// right = z of the candidates, infinite elsewhere
+static int32_t candidates_only_row(void *context, int64_t row) {
+  const struct state *state = context;
+  const int64_t at = row * state->n;
+  for (int64_t j = at; j < at + state->n; j++) state->right[j] = state->kept[j] ? INFINITY : state->z[j];
+  return ESPALIER_OK;
+}
+
 // The gradual mask of a pattern: the N smallest of every M are candidates, and the smallest share of them go.
 static int32_t choose_in_pattern(const espalier_host *host, const espalier_budget *budget, int64_t rows, double share,
                                  struct state *state) {
-  const int64_t n = state->n, numel = rows * n;
-  int32_t status = projection_mask(host, budget, rows, n, state->z, state->kept);
+  int32_t status = projection_mask(host, budget, rows, state->n, state->z, state->kept);
   if (status != ESPALIER_OK || share >= 1) return status;
-  for (int64_t i = 0; i < numel; i++) state->right[i] = state->kept[i] ? INFINITY : state->z[i];
+  status = host->parallel_for(host, rows, candidates_only_row, state);
+  if (status != ESPALIER_OK) return status;
   const espalier_budget part = {.struct_size = sizeof part, .group = ESPALIER_GROUP_MATRIX,
                                 .sparsity = share * (double)budget->pattern_prune / (double)budget->pattern_size};
-  return projection_mask(host, &part, rows, n, state->right, state->kept);
+  return projection_mask(host, &part, rows, state->n, state->right, state->kept);
 }
 
 // The mask for the share of the budget that counts in this iteration, 1 at the end.
@@ -86,18 +93,18 @@ static int32_t choose(const espalier_host *host, const espalier_budget *budget, 
   return projection_mask(host, share >= 1 ? budget : &part, rows, state->n, state->z, state->kept);
 }
 
-static int32_t iterate(const espalier_problem *problem, const struct input *input, const double *parameters,
-                       struct state *state) {
+static int32_t iterate(const espalier_problem *problem, const struct input *input, struct state *state) {
   const espalier_host *host = input->host;
-  const int64_t rows = problem->matrix->rows, n = input->n, numel = rows * n;
-  const double mask_iterations = parameters[mask_iterations_index];
-  for (int64_t i = 0; i < numel; i++) {
-    state->w[i] = (float)(problem->matrix->weights[i] * input->norms[i % n]);
-    state->u[i] = 0;
+  const espalier_linear_algebra *algebra = input->algebra;
+  const int64_t rows = problem->matrix->rows, n = input->n;
+  const int64_t iterations = (int64_t)input->parameters[ITERATIONS];
+  const double mask_iterations = input->parameters[MASK_ITERATIONS];
+  memset(state->u, 0, (size_t)(rows * n) * sizeof *state->u);
+  int32_t status = scale_weights(host, problem->matrix, input->norms, state->w);
+  if (status == ESPALIER_OK) {
+    status = algebra->product_f32(host, 0, 0, rows, n, n, 1, state->w, n, input->gram, n, 0, state->aim, n);
   }
-  int32_t status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->w, n, input->gram, n, 0, state->aim,
-                                               n);
-  for (int64_t t = 1; t <= (int64_t)parameters[iterations_index] && status == ESPALIER_OK; t++) {
+  for (int64_t t = 1; t <= iterations && status == ESPALIER_OK; t++) {
     if (host->cancelled(host)) return ESPALIER_CANCELLED;
     if ((double)t <= mask_iterations) {
       const double share = (double)t == mask_iterations ? 1 : 1 - pow(1 - (double)t / mask_iterations, 3);
@@ -105,32 +112,37 @@ static int32_t iterate(const espalier_problem *problem, const struct input *inpu
     }
     if (status == ESPALIER_OK) status = host->parallel_for(host, rows, update_row, state);
     if (status == ESPALIER_OK) {
-      status = input->algebra->product_f32(host, 0, 0, rows, n, n, 1, state->right, n, input->inverse, n, 0, state->w,
-                                           n);
+      status = algebra->product_f32(host, 0, 0, rows, n, n, 1, state->right, n, input->inverse, n, 0, state->w, n);
     }
   }
   // The last Z, with the last W and U.
   if (status == ESPALIER_OK) status = host->parallel_for(host, rows, candidate_row, state);
-  for (int64_t i = 0; i < numel && status == ESPALIER_OK; i++) {
-    problem->weights[i] = state->kept[i] ? (float)(state->z[i] / input->norms[i % n]) : 0;
-  }
-  return status;
+  return status == ESPALIER_OK ? unscale_weights(host, problem, input->norms, state->z) : status;
 }
 
-static int32_t solve_matrix(const espalier_problem *problem, const struct input *input, const double *parameters) {
+static int32_t solve_matrix(void *context, const espalier_problem *problem) {
+  const struct input *input = context;
   const int64_t numel = problem->matrix->rows * input->n;
   float *arrays = malloc((size_t)numel * 5 * sizeof *arrays);
   if (arrays == NULL) return ESPALIER_OUT_OF_MEMORY;
   struct state state = {.n = input->n, .w = arrays, .u = arrays + numel, .z = arrays + 2 * numel,
                         .aim = arrays + 3 * numel, .right = arrays + 4 * numel, .kept = problem->kept};
-  const int32_t status = iterate(problem, input, parameters, &state);
+  const int32_t status = iterate(problem, input, &state);
   free(arrays);
   return status;
 }
 
-// The scaled, damped Gram matrix and the inverse of it plus rho, which is 1.
-static int32_t prepare(struct input *input, const espalier_matrix *matrix, double damping, espalier_message *message) {
+// inverse = (l l^T)^-1 in fp32; l is scratch afterwards.
+static int32_t invert(const struct input *input, double *l) {
   const int64_t n = input->n;
+  const int32_t status = input->algebra->cholesky_inverse_f64(input->host, n, l, n);
+  return status == ESPALIER_OK ? narrow(input->host, l, n, n, input->inverse) : status;
+}
+
+// The scaled, damped Gram matrix and the inverse of it plus rho, which is 1.
+static int32_t prepare(struct input *input, const espalier_matrix *matrix, espalier_message *message) {
+  const int64_t n = input->n;
+  const double damping = input->parameters[DAMPING];
   double *scaled = malloc((size_t)(n * n) * sizeof *scaled);
   input->norms = malloc((size_t)n * sizeof(double));
   input->gram = malloc((size_t)(2 * n * n) * sizeof(float));
@@ -139,39 +151,36 @@ static int32_t prepare(struct input *input, const espalier_matrix *matrix, doubl
     espalier_report(message, status, "no memory for the scaled Gram matrix and its inverse");
   } else {
     input->inverse = input->gram + n * n;
-    status = scaled_gram(matrix, 0, input->norms, scaled, message);
+    status = scale_gram(input->host, matrix, 0, input->norms, scaled, message);
   }
   if (status == ESPALIER_OK) {
     double trace = 0, rho = 1;
     for (int64_t i = 0; i < n; i++) trace += scaled[i * (n + 1)];
     for (int64_t i = 0; i < n; i++) scaled[i * (n + 1)] += damping * trace / (double)n;
-    for (int64_t i = 0; i < n * n; i++) input->gram[i] = (float)scaled[i];
-    status = factor_damped(input->host, input->algebra, matrix->tensor, n, scaled, &rho, message);
+    status = algebra_report(narrow(input->host, scaled, n, n, input->gram), message);
+    if (status == ESPALIER_OK) {
+      status = factor_damped(input->host, input->algebra, matrix->tensor, n, scaled, &rho, message);
+    }
+    if (status == ESPALIER_OK) status = algebra_report(invert(input, scaled), message);
   }
-  if (status == ESPALIER_OK) {
-    status = algebra_report(input->algebra->cholesky_inverse_f64(input->host, n, scaled, n), message);
-  }
-  for (int64_t i = 0; i < n * n && status == ESPALIER_OK; i++) input->inverse[i] = (float)scaled[i];
   free(scaled);
   return status;
 }
 
 // Exact least squares on the masks, for all problems of the call.
-static int32_t finish(const espalier_host *host, const espalier_linear_algebra *algebra,
-                      const espalier_problem *const *problems, int64_t count, double damping,
+static int32_t finish(const struct input *input, const espalier_problem *const *problems, int64_t count,
                       espalier_message *message) {
   int with_inverse = 0;
   for (int64_t p = 0; p < count; p++) {
     const espalier_matrix *matrix = problems[p]->matrix;
-    with_inverse |= damped_gram_wants_inverse(problems[p]->kept, matrix->rows, matrix->columns);
+    with_inverse |= least_squares_wants_inverse(problems[p]->kept, matrix->rows, matrix->columns);
   }
   struct damped_gram gram;
-  int32_t status = damped_gram_prepare(host, algebra, problems[0]->matrix, damping, with_inverse, &gram, message);
+  int32_t status = damped_gram_prepare(input->host, input->algebra, problems[0]->matrix,
+                                       input->parameters[FINISH_DAMPING], with_inverse, &gram, message);
   for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    const espalier_matrix *matrix = problems[p]->matrix;
-    struct least_squares fit = {.host = host, .algebra = algebra, .rows = matrix->rows, .columns = matrix->columns,
-                                .a = gram.a, .inverse = gram.inverse, .dense = matrix->weights,
-                                .kept = problems[p]->kept, .weights = problems[p]->weights};
+    struct least_squares fit = {.host = input->host, .algebra = input->algebra, .matrix = problems[p]->matrix,
+                                .gram = &gram, .kept = problems[p]->kept, .weights = problems[p]->weights};
     status = least_squares_fit(&fit, message);
   }
   damped_gram_free(&gram);
@@ -180,111 +189,39 @@ static int32_t finish(const espalier_host *host, const espalier_linear_algebra *
 
 static int32_t solve(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
                      const double *parameters, espalier_message *message) {
-  const espalier_linear_algebra *algebra = algebra_of(host, message);
-  if (algebra == NULL) return ESPALIER_FAILED;
-  int32_t status = gram_check(problems[0]->matrix, message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = projection_check(problems[p]->matrix, problems[p]->budget, message);
-  }
+  struct input input = {.host = host, .parameters = parameters, .n = problems[0]->matrix->columns};
+  int32_t status = begin_solving(host, problems, count, &input.algebra, message);
   if (status != ESPALIER_OK) return status;
-  if (parameters[mask_iterations_index] > parameters[iterations_index]) {
-    snprintf(message->text, message->capacity,
-             "maskIterations is %g, more than the %g iterations, so the sparsity would not be reached; give at most "
-             "that",
-             parameters[mask_iterations_index], parameters[iterations_index]);
-    return ESPALIER_INVALID_ARGUMENT;
+  if (parameters[MASK_ITERATIONS] > parameters[ITERATIONS]) {
+    return refuse(message,
+                  "maskIterations is %g, more than the %g iterations, so the sparsity would not be reached; give at "
+                  "most that",
+                  parameters[MASK_ITERATIONS], parameters[ITERATIONS]);
   }
-  struct input input = {.host = host, .algebra = algebra, .n = problems[0]->matrix->columns};
-  status = prepare(&input, problems[0]->matrix, parameters[damping_index], message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = algebra_report(solve_matrix(problems[p], &input, parameters), message);
-    host->progress(host, 0.5 * (double)(p + 1) / (double)count, NULL);
-  }
+  status = prepare(&input, problems[0]->matrix, message);
+  if (status == ESPALIER_OK) status = solve_each(host, problems, count, 0.5, solve_matrix, &input, message);
   free(input.norms);
   free(input.gram);
-  if (status != ESPALIER_OK || (int)parameters[finish_index] == finish_none) return status;
-  return finish(host, algebra, problems, count, parameters[finish_damping_index], message);
+  if (status != ESPALIER_OK || (int)parameters[FINISH] == NONE) return status;
+  return finish(&input, problems, count, message);
 }
 
-static const espalier_parameter iterations = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "iterations",
-  .summary = "Iterations of the splitting",
-  .default_value = 20,
-  .minimum = 1,
-  .maximum = 10000,
+static const espalier_parameter *const parameter_list[] = {
+  [ITERATIONS] = INTEGER("iterations", 20, 1, 10000, "Iterations of the splitting"),
+  [MASK_ITERATIONS] = INTEGER("maskIterations", 15, 1, 10000,
+                              "Iterations at the start in which the mask grows to the full sparsity; then it stays"),
+  [DAMPING] = NUMBER("damping", 0.1, 0, 10,
+                     "What is added to the diagonal of the scaled Gram matrix, as a fraction of its mean"),
+  [FINISH] = CHOICE("finish", LEAST_SQUARES,
+                    "Weights at the end: those of the splitting, or the exact least squares solution on the mask",
+                    "none", "least-squares"),
+  [FINISH_DAMPING] = NUMBER(
+    "finishDamping", 0.01, 0, 10,
+    "Damping of the least squares at the end, as a fraction of the mean diagonal of the Gram matrix"),
 };
 
-static const espalier_parameter mask_iterations = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "maskIterations",
-  .summary = "Iterations at the start in which the mask grows to the full sparsity; then it stays",
-  .default_value = 15,
-  .minimum = 1,
-  .maximum = 10000,
-};
-
-static const espalier_parameter damping = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "damping",
-  .summary = "What is added to the diagonal of the scaled Gram matrix, as a fraction of its mean",
-  .default_value = 0.1,
-  .minimum = 0,
-  .maximum = 10,
-};
-
-static const char *const finishes[] = {"none", "least-squares"};
-
-static const espalier_parameter finish_choice = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_CHOICE,
-  .name = "finish",
-  .summary = "Weights at the end: those of the splitting, or the exact least squares solution on the mask",
-  .default_value = finish_least_squares,
-  .minimum = 0,
-  .maximum = finish_least_squares,
-  .choice_count = 2,
-  .choices = finishes,
-};
-
-static const espalier_parameter finish_damping = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "finishDamping",
-  .summary = "Damping of the least squares at the end, as a fraction of the mean diagonal of the Gram matrix",
-  .default_value = 0.01,
-  .minimum = 0,
-  .maximum = 10,
-};
-
-static const espalier_parameter *const parameter_list[] = {&iterations, &mask_iterations, &damping, &finish_choice,
-                                                           &finish_damping};
-
-static const espalier_solver solver = {
-  .struct_size = sizeof(espalier_solver),
-  .statistics = ESPALIER_STATISTICS_GRAM,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .solve = solve,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SOLVER) == 0 ? &solver : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "admm",
-  .version = "1.0.0",
-  .summary = "ADMM with a gradual mask: alternating directions on the layer's output error (Boza 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2401.02938",
-  .get_extension = get_extension,
-};
+SOLVER_PLUGIN(
+  "admm", "ADMM with a gradual mask: alternating directions on the layer's output error (Boza 2024)",
+  "https://arxiv.org/abs/2401.02938",
+  .statistics = ESPALIER_STATISTICS_GRAM, .default_group = ESPALIER_GROUP_MATRIX, PARAMETERS(parameter_list),
+  .solve = solve);

@@ -7,17 +7,15 @@
 // In coordinates scaled to a unit diagonal. One eigendecomposition of G serves all problems of a call and every rho;
 // each matrix has a rho schedule of its own, as published. Products are in fp32, the eigendecomposition in double.
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "algebra.h"
-#include "gram.h"
+#include "declare.h"
 #include "projection.h"
 #include "scaled_gram.h"
+#include "solving.h"
 
-enum { damping_index, iterations_index, steps_index };
+enum { DAMPING, ITERATIONS, GRADIENT_STEPS };
 
 #define PERIOD 3         // iterations between looks at the support
 #define SETTLE 30        // iterations before a support that hardly changes is taken for final
@@ -28,6 +26,7 @@ enum { damping_index, iterations_index, steps_index };
 struct input {
   const espalier_host *host;
   const espalier_linear_algebra *algebra;
+  const double *parameters;
   int64_t n;
   double *norms;         // [n]
   float *gram;           // [n, n] scaled
@@ -39,14 +38,12 @@ struct input {
 
 // One matrix. All float arrays are [rows, n].
 struct state {
-  const struct input *input;
-  const espalier_budget *budget;
+  struct input *input;
+  const espalier_problem *problem;
   int64_t rows, n;
   float *aim;             // ^W ^G
   float *b, *d, *v, *right;
   uint8_t *kept, *before; // the support now, and at the last look
-  const float *dense;
-  float *weights;
   float rho;
   double *squares;        // [rows] of conjugate gradients: r . r
 };
@@ -89,6 +86,7 @@ static int32_t multiplier_row(void *context, int64_t row) {
 static int32_t invert(struct input *input, double rho) {
   const int64_t n = input->n;
   for (int64_t i = 0; i < n; i++) {
+    if (input->host->cancelled(input->host)) return ESPALIER_CANCELLED;
     const float factor = (float)(1 / ((input->values[i] > 0 ? input->values[i] : 0) + rho));
     for (int64_t j = 0; j < n; j++) input->weighted[i * n + j] = factor * input->vectors[i * n + j];
   }
@@ -96,23 +94,36 @@ static int32_t invert(struct input *input, double rho) {
                                      input->inverse, n);
 }
 
+// The mask of the largest entries of `values`.
+static int32_t choose(const struct state *state, const float *values) {
+  return projection_mask(state->input->host, state->problem->budget, state->rows, state->n, values, state->kept);
+}
+
+// d = b on the support, v = 0
+static int32_t first_support_row(void *context, int64_t row) {
+  const struct state *state = context;
+  const int64_t at = row * state->n;
+  for (int64_t j = at; j < at + state->n; j++) {
+    state->d[j] = state->kept[j] ? state->b[j] : 0;
+    state->v[j] = 0;
+  }
+  return ESPALIER_OK;
+}
+
 // The start: b = ^W, d its largest entries, v = 0.
 static int32_t start(struct state *state) {
-  const int64_t n = state->n, numel = state->rows * n;
-  for (int64_t i = 0; i < numel; i++) {
-    state->b[i] = state->d[i] = (float)(state->dense[i] * state->input->norms[i % n]);
-    state->v[i] = 0;
-  }
-  const int32_t status = projection_mask(state->input->host, state->budget, state->rows, n, state->d, state->kept);
-  for (int64_t i = 0; i < numel; i++) state->d[i] = state->kept[i] ? state->d[i] : 0;
-  return status;
+  const espalier_host *host = state->input->host;
+  int32_t status = scale_weights(host, state->problem->matrix, state->input->norms, state->b);
+  if (status == ESPALIER_OK) status = choose(state, state->b);
+  return status == ESPALIER_OK ? host->parallel_for(host, state->rows, first_support_row, state) : status;
 }
 
 // The splitting. At the end `kept` has the largest entries of b.
-static int32_t split(struct state *state, struct input *input, int64_t iterations) {
+static int32_t split(struct state *state, int64_t iterations) {
+  struct input *input = state->input;
   const espalier_host *host = input->host;
   const int64_t n = state->n, numel = state->rows * n;
-  const double budgeted = (double)(numel - projection_pruned(state->budget, state->rows, n));
+  const double budgeted = (double)(numel - budget_pruned(state->problem->budget, state->rows, n));
   double rho = 0.1;
   int grown = 0;
   int32_t status = invert(input, rho);
@@ -126,9 +137,7 @@ static int32_t split(struct state *state, struct input *input, int64_t iteration
                                            state->b, n);
     }
     if (status == ESPALIER_OK) status = host->parallel_for(host, state->rows, unmasked_row, state);
-    if (status == ESPALIER_OK) {
-      status = projection_mask(host, state->budget, state->rows, n, state->d, state->kept);
-    }
+    if (status == ESPALIER_OK) status = choose(state, state->d);
     if (status == ESPALIER_OK) status = host->parallel_for(host, state->rows, multiplier_row, state);
     if (status != ESPALIER_OK || (iteration + 1) % PERIOD != 0) continue;
 
@@ -151,11 +160,18 @@ static int32_t split(struct state *state, struct input *input, int64_t iteration
     if (rho > 1e6) rho = 1e6;
     if (status == ESPALIER_OK) status = invert(input, rho);
   }
-  return status == ESPALIER_OK ? projection_mask(host, state->budget, state->rows, n, state->b, state->kept) : status;
+  return status == ESPALIER_OK ? choose(state, state->b) : status;
 }
 
 // Conjugate gradients for ^G x = aim on the support, all rows side by side: x is b, the residual `right`, the direction
 // d, its image v. The preconditioner is the diagonal of ^G, which is 1.
+static int32_t first_solution_row(void *context, int64_t row) {
+  const struct state *state = context;
+  const int64_t at = row * state->n;
+  for (int64_t j = at; j < at + state->n; j++) state->b[j] = state->kept[j] ? state->b[j] : 0;
+  return ESPALIER_OK;
+}
+
 static int32_t first_direction_row(void *context, int64_t row) {
   struct state *state = context;
   const int64_t at = row * state->n;
@@ -188,26 +204,40 @@ static int32_t step_row(void *context, int64_t row) {
   return ESPALIER_OK;
 }
 
-static int32_t polish(struct state *state, const struct input *input, int64_t steps) {
+static int32_t polish(struct state *state, int64_t steps) {
+  const struct input *input = state->input;
   const espalier_host *host = input->host;
   const int64_t n = state->n;
-  for (int64_t i = 0; i < state->rows * n; i++) state->b[i] = state->kept[i] ? state->b[i] : 0;
-  for (int64_t step = 0; step <= steps; step++) {
+  int32_t status = host->parallel_for(host, state->rows, first_solution_row, state);
+  for (int64_t step = 0; step <= steps && status == ESPALIER_OK; step++) {
     if (host->cancelled(host)) return ESPALIER_CANCELLED;
-    int32_t status = input->algebra->product_f32(host, 0, 0, state->rows, n, n, 1, step == 0 ? state->b : state->d, n,
-                                                 input->gram, n, 0, state->v, n);
+    status = input->algebra->product_f32(host, 0, 0, state->rows, n, n, 1, step == 0 ? state->b : state->d, n,
+                                         input->gram, n, 0, state->v, n);
     if (status == ESPALIER_OK) {
       status = host->parallel_for(host, state->rows, step == 0 ? first_direction_row : step_row, state);
     }
-    if (status != ESPALIER_OK) return status;
   }
-  return ESPALIER_OK;
+  return status;
 }
 
-static int32_t solve_matrix(const espalier_problem *problem, struct input *input, const double *parameters) {
+// The arrays of `state` are there.
+static int32_t solve_with(struct state *state) {
+  const struct input *input = state->input;
+  const int64_t n = state->n;
+  int32_t status = start(state);
+  if (status == ESPALIER_OK) {
+    status = input->algebra->product_f32(input->host, 0, 0, state->rows, n, n, 1, state->b, n, input->gram, n, 0,
+                                         state->aim, n);
+  }
+  if (status == ESPALIER_OK) status = split(state, (int64_t)input->parameters[ITERATIONS]);
+  if (status == ESPALIER_OK) status = polish(state, (int64_t)input->parameters[GRADIENT_STEPS]);
+  return status == ESPALIER_OK ? unscale_weights(input->host, state->problem, input->norms, state->b) : status;
+}
+
+static int32_t solve_matrix(void *context, const espalier_problem *problem) {
+  struct input *input = context;
   const int64_t rows = problem->matrix->rows, n = input->n, numel = rows * n;
-  struct state state = {.input = input, .budget = problem->budget, .rows = rows, .n = n, .kept = problem->kept,
-                        .dense = problem->matrix->weights, .weights = problem->weights};
+  struct state state = {.input = input, .problem = problem, .rows = rows, .n = n, .kept = problem->kept};
   float *arrays = malloc((size_t)numel * 5 * sizeof *arrays);
   state.before = malloc((size_t)numel);
   state.squares = calloc((size_t)rows, sizeof *state.squares);
@@ -215,16 +245,7 @@ static int32_t solve_matrix(const espalier_problem *problem, struct input *input
   if (arrays != NULL && state.before != NULL && state.squares != NULL) {
     state.aim = arrays, state.b = arrays + numel, state.d = arrays + 2 * numel, state.v = arrays + 3 * numel;
     state.right = arrays + 4 * numel;
-    status = start(&state);
-    if (status == ESPALIER_OK) {
-      status = input->algebra->product_f32(input->host, 0, 0, rows, n, n, 1, state.b, n, input->gram, n, 0, state.aim,
-                                           n);
-    }
-    if (status == ESPALIER_OK) status = split(&state, input, (int64_t)parameters[iterations_index]);
-    if (status == ESPALIER_OK) status = polish(&state, input, (int64_t)parameters[steps_index]);
-    for (int64_t i = 0; i < numel && status == ESPALIER_OK; i++) {
-      problem->weights[i] = state.kept[i] ? (float)(state.b[i] / input->norms[i % n]) : 0;
-    }
+    status = solve_with(&state);
   }
   free(arrays);
   free(state.before);
@@ -232,9 +253,18 @@ static int32_t solve_matrix(const espalier_problem *problem, struct input *input
   return status;
 }
 
-// The scaled Gram matrix and its eigenvectors.
-static int32_t prepare(struct input *input, const espalier_matrix *matrix, double damping, espalier_message *message) {
+// `scaled` in fp32, its eigenvalues and its eigenvectors in fp32; `scaled` is scratch afterwards.
+static int32_t decompose(const struct input *input, double *scaled) {
   const int64_t n = input->n;
+  int32_t status = narrow(input->host, scaled, n, n, input->gram);
+  if (status == ESPALIER_OK) status = input->algebra->eigen_f64(input->host, n, scaled, n, input->values);
+  return status == ESPALIER_OK ? narrow(input->host, scaled, n, n, input->vectors) : status;
+}
+
+// The scaled Gram matrix and its eigenvectors.
+static int32_t prepare(struct input *input, const espalier_matrix *matrix, espalier_message *message) {
+  const int64_t n = input->n;
+  const double damping = input->parameters[DAMPING] * gram_mean_diagonal(matrix->gram);
   double *scaled = malloc((size_t)(n * n) * sizeof *scaled);
   input->norms = malloc((size_t)(2 * n) * sizeof(double));
   input->gram = malloc((size_t)(4 * n * n) * sizeof(float));
@@ -243,12 +273,8 @@ static int32_t prepare(struct input *input, const espalier_matrix *matrix, doubl
     input->values = input->norms + n;
     input->vectors = input->gram + n * n, input->weighted = input->vectors + n * n;
     input->inverse = input->weighted + n * n;
-    status = scaled_gram(matrix, damping * gram_mean_diagonal(matrix->gram), input->norms, scaled, message);
-    for (int64_t i = 0; i < n * n && status == ESPALIER_OK; i++) input->gram[i] = (float)scaled[i];
-    if (status == ESPALIER_OK) {
-      status = algebra_report(input->algebra->eigen_f64(input->host, n, scaled, n, input->values), message);
-    }
-    for (int64_t i = 0; i < n * n && status == ESPALIER_OK; i++) input->vectors[i] = (float)scaled[i];
+    status = scale_gram(input->host, matrix, damping, input->norms, scaled, message);
+    if (status == ESPALIER_OK) status = algebra_report(decompose(input, scaled), message);
   } else {
     espalier_report(message, status, "no memory for the eigenvectors of the Gram matrix");
   }
@@ -258,78 +284,25 @@ static int32_t prepare(struct input *input, const espalier_matrix *matrix, doubl
 
 static int32_t solve(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
                      const double *parameters, espalier_message *message) {
-  const espalier_linear_algebra *algebra = algebra_of(host, message);
-  if (algebra == NULL) return ESPALIER_FAILED;
-  int32_t status = gram_check(problems[0]->matrix, message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = projection_check(problems[p]->matrix, problems[p]->budget, message);
-  }
-  if (status != ESPALIER_OK) return status;
-  struct input input = {.host = host, .algebra = algebra, .n = problems[0]->matrix->columns};
-  status = prepare(&input, problems[0]->matrix, parameters[damping_index], message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = algebra_report(solve_matrix(problems[p], &input, parameters), message);
-    host->progress(host, (double)(p + 1) / (double)count, NULL);
-  }
+  struct input input = {.host = host, .parameters = parameters, .n = problems[0]->matrix->columns};
+  int32_t status = begin_solving(host, problems, count, &input.algebra, message);
+  if (status == ESPALIER_OK) status = prepare(&input, problems[0]->matrix, message);
+  if (status == ESPALIER_OK) status = solve_each(host, problems, count, 1, solve_matrix, &input, message);
   free(input.norms);
   free(input.gram);
   return status;
 }
 
-static const espalier_parameter damping = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "damping",
-  .summary = "What is added to the diagonal of the Gram matrix, as a fraction of its mean",
-  .default_value = 0.01,
-  .minimum = 0,
-  .maximum = 10,
+static const espalier_parameter *const parameter_list[] = {
+  [DAMPING] = NUMBER("damping", 0.01, 0, 10,
+                     "What is added to the diagonal of the Gram matrix, as a fraction of its mean"),
+  [ITERATIONS] = INTEGER("iterations", 300, 3, 10000,
+                         "Most iterations of the splitting; it ends sooner once the support stays"),
+  [GRADIENT_STEPS] = INTEGER("gradientSteps", 10, 0, 1000, "Steps of conjugate gradients on the support at the end"),
 };
 
-static const espalier_parameter iterations = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "iterations",
-  .summary = "Most iterations of the splitting; it ends sooner once the support stays",
-  .default_value = 300,
-  .minimum = 3,
-  .maximum = 10000,
-};
-
-static const espalier_parameter steps = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "gradientSteps",
-  .summary = "Steps of conjugate gradients on the support at the end",
-  .default_value = 10,
-  .minimum = 0,
-  .maximum = 1000,
-};
-
-static const espalier_parameter *const parameter_list[] = {&damping, &iterations, &steps};
-
-static const espalier_solver solver = {
-  .struct_size = sizeof(espalier_solver),
-  .statistics = ESPALIER_STATISTICS_GRAM,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .solve = solve,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SOLVER) == 0 ? &solver : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "alps",
-  .version = "1.0.0",
-  .summary = "ALPS: l0-constrained least squares by operator splitting and conjugate gradients (Meng et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2406.07831",
-  .get_extension = get_extension,
-};
+SOLVER_PLUGIN(
+  "alps", "ALPS: l0-constrained least squares by operator splitting and conjugate gradients (Meng et al. 2024)",
+  "https://arxiv.org/abs/2406.07831",
+  .statistics = ESPALIER_STATISTICS_GRAM, .default_group = ESPALIER_GROUP_MATRIX, PARAMETERS(parameter_list),
+  .solve = solve);

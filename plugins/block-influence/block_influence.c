@@ -6,9 +6,8 @@
 // A layer that does nothing scores 0, one that turns every state around 2. In double.
 
 #include <math.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "units.h"
 
 static int32_t score(const espalier_host *host, const espalier_units *units, const double *parameters,
@@ -17,46 +16,27 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   const int32_t status = check_units(units, ESPALIER_UNIT_LAYER, "layers", message);
   if (status != ESPALIER_OK) return status;
   if (units->cosine_sums == NULL || units->tokens < 1) {
-    snprintf(message->text, message->capacity,
-             "the %lld layers come without cosines of their hidden states (%lld tokens); give a calibration dataset",
-             (long long)units->count, (long long)units->tokens);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "the %lld layers come without cosines of their hidden states (%lld tokens); give a calibration "
+                  "dataset",
+                  (long long)units->count, (long long)units->tokens);
   }
   for (int64_t l = 0; l < units->count; l++) {
     const double cosine = units->cosine_sums[l] / (double)units->tokens;
     // Cosines in fp32 may be off by a few units in the last place.
     if (!(fabs(cosine) <= 1 + 1e-5)) {
-      snprintf(message->text, message->capacity,
-               "the cosines of layer %lld sum to %g over %lld tokens, which is no sum of cosines; check the dataset",
-               (long long)l, units->cosine_sums[l], (long long)units->tokens);
-      return ESPALIER_INVALID_ARGUMENT;
+      return refuse(message,
+                    "the cosines of layer %lld sum to %g over %lld tokens, which is no sum of cosines; check the "
+                    "dataset",
+                    (long long)l, units->cosine_sums[l], (long long)units->tokens);
     }
     scores[l] = 1 - cosine;
   }
   return ESPALIER_OK;
 }
 
-static const espalier_unit_selector selector = {
-  .struct_size = sizeof(espalier_unit_selector),
-  .statistics = ESPALIER_STATISTICS_NONE,
-  .units = ESPALIER_UNIT_LAYER,
-  .default_group = ESPALIER_GROUP_GLOBAL,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_UNIT_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "block-influence",
-  .version = "1.0.0",
-  .summary = "Block influence of layers: 1 - cosine of what enters and what leaves (ShortGPT: Men et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2403.03853",
-  .get_extension = get_extension,
-};
+UNIT_SELECTOR_PLUGIN(
+  "block-influence", "Block influence of layers: 1 - cosine of what enters and what leaves (ShortGPT: Men et al. 2024)",
+  "https://arxiv.org/abs/2403.03853",
+  .statistics = ESPALIER_STATISTICS_NONE, .units = ESPALIER_UNIT_LAYER, .default_group = ESPALIER_GROUP_GLOBAL,
+  .score = score);

@@ -6,10 +6,7 @@
 // Negative if the model does better without. The papers rank by perplexity, which is monotone in the loss. The host
 // measures the losses: one evaluation for each layer. In double.
 
-#include <math.h>
-#include <string.h>
-
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "units.h"
 
 static int32_t score(const espalier_host *host, const espalier_units *units, const double *parameters,
@@ -18,10 +15,9 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   int32_t status = check_units(units, ESPALIER_UNIT_LAYER, "layers", message);
   if (status != ESPALIER_OK) return status;
   if (units->losses_without == NULL) {
-    snprintf(message->text, message->capacity,
-             "the %lld layers come without losses of the model without each; give a calibration dataset",
-             (long long)units->count);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "the %lld layers come without losses of the model without each; give a calibration dataset",
+                  (long long)units->count);
   }
   for (int64_t l = 0; l < units->count && status == ESPALIER_OK; l++) {
     status = set_unit_score(units, l, units->losses_without[l] - units->loss, "the losses and the dataset", scores,
@@ -30,28 +26,8 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   return status;
 }
 
-static const espalier_unit_selector selector = {
-  .struct_size = sizeof(espalier_unit_selector),
-  .statistics = ESPALIER_STATISTICS_NONE,
-  .units = ESPALIER_UNIT_LAYER,
-  .needs_losses = 1,
-  .default_group = ESPALIER_GROUP_GLOBAL,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_UNIT_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "depth-loss",
-  .version = "1.0.0",
-  .summary = "Depth pruning by loss: loss without the layer minus loss (Kim et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2402.02834",
-  .get_extension = get_extension,
-};
+UNIT_SELECTOR_PLUGIN(
+  "depth-loss", "Depth pruning by loss: loss without the layer minus loss (Kim et al. 2024)",
+  "https://arxiv.org/abs/2402.02834",
+  .statistics = ESPALIER_STATISTICS_NONE, .units = ESPALIER_UNIT_LAYER, .needs_losses = 1,
+  .default_group = ESPALIER_GROUP_GLOBAL, .score = score);

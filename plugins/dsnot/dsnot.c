@@ -10,16 +10,18 @@
 // sign, as published.
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "espalier_plugin.h"
-#include "moments.h"
+#include "budget.h"
+#include "declare.h"
+#include "loops.h"
+#include "norms.h"
 
-enum { cycles_index, threshold_index, variance_index };
+enum { CYCLES, THRESHOLD, VARIANCE_POWER };
 
 struct refine_job {
+  const espalier_host *host;
   const espalier_matrix *matrix;
   const float *scores;  // [rows, columns], or NULL: |w| * norms
   const double *means;  // [columns] m_j
@@ -60,25 +62,26 @@ static int64_t find_pruned(const struct row *row, int sign, int64_t first, int64
   return best;
 }
 
-static void exchange(const struct refine_job *job, struct row *row, uint8_t *kept) {
+static int32_t exchange(const struct refine_job *job, struct row *row, uint8_t *kept) {
   double error = 0;
   for (int64_t j = 0; j < row->columns; j++) error += row->was[j] ? 0 : row->gains[j];
   const int sign = error > 0 ? 1 : -1;
   for (int64_t cycle = 0; cycle < job->cycles && fabs(error) > job->threshold; cycle++) {
     const int64_t restored = find_restored(row, sign);
-    if (restored < 0) return;
+    if (restored < 0) break;
     const int64_t size = job->pattern_size, first = size > 0 ? restored - restored % size : 0;
     const int64_t pruned = find_pruned(row, sign, first, size > 0 ? first + size : row->columns, size > 0);
     row->movable[restored] = 0;
     if (pruned < 0 && size > 0) continue;  // this group has no more to give
-    if (pruned < 0) return;
+    if (pruned < 0) break;
     row->movable[pruned] = 0;
     const double after = error + row->gains[pruned] - row->gains[restored];
-    if (!(after * sign > 0)) return;
+    if (!(after * sign > 0)) break;
     kept[restored] = 1;
     kept[pruned] = 0;
     error = after;
   }
+  return ESPALIER_OK;
 }
 
 static int32_t refine_row(void *context, int64_t i) {
@@ -100,28 +103,20 @@ static int32_t refine_row(void *context, int64_t i) {
     row.keys[j] = row.gains[j] / job->powers[j];  // infinite for an input that never varies: its part is certain
     row.scores[j] = job->scores != NULL ? job->scores[i * n + j] : fabsf(w) * job->norms[j];
   }
-  exchange(job, &row, kept);
+  const int32_t status = exchange(job, &row, kept);
   free(storage);
-  return ESPALIER_OK;
+  return status;
 }
 
-// Fails with ESPALIER_INVALID_ARGUMENT unless the moments fit the matrix.
+// Writes the three arrays of a job, [columns] each; fails with ESPALIER_INVALID_ARGUMENT unless the moments allow it.
 static int32_t prepare(const espalier_matrix *matrix, double variance_power, double *means, double *powers,
                        float *norms, espalier_message *message) {
-  const int32_t status = compute_norm_powers(matrix, 1, "check the dataset", norms, message);
+  int32_t status = compute_norm_powers(matrix, 1, "check the dataset", norms, message);
+  if (status == ESPALIER_OK) status = check_moment_sums(matrix, message);
   if (status != ESPALIER_OK) return status;
-  const espalier_moments *moments = matrix->moments;
-  const double sequences = (double)moments->sequences, tokens = (double)moments->tokens;
   for (int64_t j = 0; j < matrix->columns; j++) {
-    const double mean = moments->sum[j] / tokens;
-    const double variance = moments->sum_of_squares[j] / tokens - mean * mean;
-    means[j] = moments->sum[j] / sequences;
-    powers[j] = pow(variance > 0 ? variance : 0, variance_power);
-    if (!isfinite(means[j])) {
-      snprintf(message->text, message->capacity, "input %lld of %s has the sum %g; check the dataset", (long long)j,
-               matrix->tensor, moments->sum[j]);
-      return ESPALIER_INVALID_ARGUMENT;
-    }
+    means[j] = matrix->moments->sum[j] / (double)matrix->moments->sequences;
+    powers[j] = pow(input_variance(matrix->moments, j), variance_power);
   }
   return ESPALIER_OK;
 }
@@ -133,76 +128,27 @@ static int32_t refine(const espalier_host *host, const espalier_matrix *matrix, 
   if (means == NULL) return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the moments");
   double *powers = means + n;
   float *norms = (float *)(powers + n);
-  int32_t status = prepare(matrix, parameters[variance_index], means, powers, norms, message);
+  int32_t status = prepare(matrix, parameters[VARIANCE_POWER], means, powers, norms, message);
   if (status == ESPALIER_OK) {
-    struct refine_job job = {.matrix = matrix, .scores = scores, .means = means, .powers = powers, .norms = norms,
-                             .cycles = (int64_t)parameters[cycles_index], .threshold = parameters[threshold_index],
-                             .kept = kept};
-    if (budget != NULL && budget->pattern_size > 0 && n % budget->pattern_size == 0) {
-      job.pattern_size = budget->pattern_size;
-    }
-    status = host->parallel_for(host, matrix->rows, refine_row, &job);
-    if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
-      espalier_report(message, status, "the host could not run a parallel loop over the rows");
-    }
+    struct refine_job job = {.host = host, .matrix = matrix, .scores = scores, .means = means, .powers = powers,
+                             .norms = norms, .pattern_size = budget_pattern(budget, n),
+                             .cycles = (int64_t)parameters[CYCLES], .threshold = parameters[THRESHOLD], .kept = kept};
+    status = run_loop(host, matrix->rows, refine_row, &job, "rows", message);
   }
   free(means);
   return status;
 }
 
-static const espalier_parameter cycles = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "cycles",
-  .summary = "Most exchanges in a row",
-  .default_value = 50,
-  .minimum = 0,
-  .maximum = 100000,
+static const espalier_parameter *const parameter_list[] = {
+  [CYCLES] = INTEGER("cycles", 50, 0, 100000, "Most exchanges in a row"),
+  [THRESHOLD] = NUMBER("threshold", 0.1, 0, 1e9,
+                       "A row is done when its expected error, summed over a sequence's tokens, is no more than this"),
+  [VARIANCE_POWER] = NUMBER(
+    "variancePower", 1, 0, 4,
+    "How much the variance of an input counts against restoring a weight: 1 as published, 0 not at all"),
 };
 
-static const espalier_parameter threshold = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "threshold",
-  .summary = "A row is done when its expected error, summed over a sequence's tokens, is no more than this",
-  .default_value = 0.1,
-  .minimum = 0,
-  .maximum = 1e9,
-};
-
-static const espalier_parameter variance_power = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "variancePower",
-  .summary = "How much the variance of an input counts against restoring a weight: 1 as published, 0 not at all",
-  .default_value = 1,
-  .minimum = 0,
-  .maximum = 4,
-};
-
-static const espalier_parameter *const parameter_list[] = {&cycles, &threshold, &variance_power};
-
-static const espalier_refiner refiner = {
-  .struct_size = sizeof(espalier_refiner),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .refine = refine,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_REFINER) == 0 ? &refiner : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "dsnot",
-  .version = "1.0.0",
-  .summary = "DSnoT: exchanges that bring the expected error of each output towards 0 (Zhang et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2310.08915",
-  .get_extension = get_extension,
-};
+REFINER_PLUGIN(
+  "dsnot", "DSnoT: exchanges that bring the expected error of each output towards 0 (Zhang et al. 2024)",
+  "https://arxiv.org/abs/2310.08915",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, PARAMETERS(parameter_list), .refine = refine);

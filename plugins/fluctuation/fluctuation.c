@@ -10,32 +10,22 @@
 // tokens; the published code's online update is another number (README.md). In double throughout.
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
 #include "columns.h"
+#include "declare.h"
 #include "units.h"
-
-// Variance of input j over all tokens. Rounding can leave a little less than nothing.
-static double variance(const espalier_moments *moments, int64_t j) {
-  const double mean = moments->sum[j] / (double)moments->tokens;
-  const double value = moments->sum_of_squares[j] / (double)moments->tokens - mean * mean;
-  return value < 0 ? 0 : value;
-}
 
 // fluctuations[j] becomes f_j, from ||W_:j||^2. Fails with ESPALIER_INVALID_ARGUMENT if one is not finite.
 static int32_t weigh(const espalier_units *units, double *fluctuations, espalier_message *message) {
   const espalier_matrix *matrix = units->matrices[0];
   for (int64_t j = 0; j < matrix->columns; j++) {
-    const double fluctuation = variance(matrix->moments, j) * fluctuations[j];
+    const double fluctuation = input_variance(matrix->moments, j) * fluctuations[j];
     fluctuations[j] = units->unit == ESPALIER_UNIT_HEAD ? fluctuation * fluctuation : fluctuation;
     if (isfinite(fluctuations[j])) continue;
-    snprintf(message->text, message->capacity,
-             "input %lld of %s has the sum %g and the sum of squares %g, from which comes no finite fluctuation; check "
-             "the dataset",
-             (long long)j, matrix->tensor, matrix->moments->sum[j], matrix->moments->sum_of_squares[j]);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "input %lld of %s has the sum %g and the sum of squares %g, from which comes no finite fluctuation; "
+                  "check the dataset",
+                  (long long)j, matrix->tensor, matrix->moments->sum[j], matrix->moments->sum_of_squares[j]);
   }
   return ESPALIER_OK;
 }
@@ -69,39 +59,16 @@ static int32_t score(const espalier_host *host, const espalier_units *units, con
   int32_t status = check_units(units, ESPALIER_UNIT_HEAD | ESPALIER_UNIT_NEURON, "heads and neurons", message);
   if (status == ESPALIER_OK) status = check_unit_matrices(units, 1, message);
   if (status != ESPALIER_OK) return status;
-  const espalier_matrix *matrix = units->matrices[0];
-  double *fluctuations = calloc((size_t)matrix->columns, sizeof *fluctuations);
-  if (fluctuations == NULL) {
-    return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for one number per input of the matrix");
-  }
-  status = sum_columns(host, matrix, 1, fluctuations, message);
+  double *fluctuations;
+  status = make_column_sums(host, units->matrices[0], 1, &fluctuations, message);
   if (status == ESPALIER_OK) status = weigh(units, fluctuations, message);
   if (status == ESPALIER_OK) status = standardise(host, units, fluctuations, scores, message);
   free(fluctuations);
   return status;
 }
 
-static const espalier_unit_selector selector = {
-  .struct_size = sizeof(espalier_unit_selector),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .units = ESPALIER_UNIT_HEAD | ESPALIER_UNIT_NEURON,
-  .default_group = ESPALIER_GROUP_GLOBAL,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_UNIT_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "fluctuation",
-  .version = "1.0.0",
-  .summary = "FLAP: fluctuation of heads and neurons, var(x) * ||W||^2, standardised by layer (An et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2312.11983",
-  .get_extension = get_extension,
-};
+UNIT_SELECTOR_PLUGIN(
+  "fluctuation", "FLAP: fluctuation of heads and neurons, var(x) * ||W||^2, standardised by layer (An et al. 2024)",
+  "https://arxiv.org/abs/2312.11983",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, .units = ESPALIER_UNIT_HEAD | ESPALIER_UNIT_NEURON,
+  .default_group = ESPALIER_GROUP_GLOBAL, .score = score);

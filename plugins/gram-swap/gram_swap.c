@@ -11,12 +11,13 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "algebra.h"
+#include "budget.h"
+#include "declare.h"
 #include "gram.h"
+#include "loops.h"
 
-enum { swaps_index, candidates_index };
+enum { SWAPS, CANDIDATES };
 
 struct refine_job {
   const espalier_host *host;
@@ -147,59 +148,21 @@ static int32_t refine_row(void *context, int64_t i) {
 static int32_t refine(const espalier_host *host, const espalier_matrix *matrix, const espalier_budget *budget,
                       const float *scores, const double *parameters, uint8_t *kept, espalier_message *message) {
   (void)scores;
-  const int32_t status = gram_check(matrix, message);
+  const int32_t status = check_gram(host, matrix, message);
   if (status != ESPALIER_OK) return status;
-  struct refine_job job = {.host = host, .matrix = matrix, .candidates = (int64_t)parameters[candidates_index],
-                           .swaps = parameters[swaps_index], .kept = kept};
-  if (budget != NULL && budget->pattern_size > 0 && matrix->columns % budget->pattern_size == 0) {
-    job.pattern_size = budget->pattern_size;
-  }
-  return algebra_report(host->parallel_for(host, matrix->rows, refine_row, &job), message);
+  struct refine_job job = {.host = host, .matrix = matrix, .pattern_size = budget_pattern(budget, matrix->columns),
+                           .candidates = (int64_t)parameters[CANDIDATES], .swaps = parameters[SWAPS], .kept = kept};
+  return run_loop(host, matrix->rows, refine_row, &job, "rows", message);
 }
 
-static const espalier_parameter swaps = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "swaps",
-  .summary = "Most exchanges in a row, as a fraction of its pruned weights",
-  .default_value = 0.25,
-  .minimum = 0,
-  .maximum = 100,
+static const espalier_parameter *const parameter_list[] = {
+  [SWAPS] = NUMBER("swaps", 0.25, 0, 100, "Most exchanges in a row, as a fraction of its pruned weights"),
+  [CANDIDATES] = INTEGER("candidates", 8, 1, 1048576,
+                         "Pruned weights that a step tries to restore; as many as a row has make the step exact"),
 };
 
-static const espalier_parameter candidates = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "candidates",
-  .summary = "Pruned weights that a step tries to restore; as many as a row has make the step exact",
-  .default_value = 8,
-  .minimum = 1,
-  .maximum = 1048576,
-};
-
-static const espalier_parameter *const parameter_list[] = {&swaps, &candidates};
-
-static const espalier_refiner refiner = {
-  .struct_size = sizeof(espalier_refiner),
-  .statistics = ESPALIER_STATISTICS_GRAM,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .refine = refine,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_REFINER) == 0 ? &refiner : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "gram-swap",
-  .version = "1.0.0",
-  .summary = "Exchanges of one kept and one pruned weight that lower the exact output error (after SparseSwaps, 2025)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2512.10922",
-  .get_extension = get_extension,
-};
+REFINER_PLUGIN(
+  "gram-swap",
+  "Exchanges of one kept and one pruned weight that lower the exact output error (after SparseSwaps, 2025)",
+  "https://arxiv.org/abs/2512.10922",
+  .statistics = ESPALIER_STATISTICS_GRAM, PARAMETERS(parameter_list), .refine = refine);

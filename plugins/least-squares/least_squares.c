@@ -5,63 +5,28 @@
 // which is ||W X - W' X||^2 + d ||W - W'||^2: of all weights on the mask none has less. See least_squares.h, and
 // conjugate.h for the way that begins where an earlier round ended.
 
-#include <string.h>
-
 #include "conjugate.h"
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "fit_on_mask.h"
+
+enum { DAMPING, STEPS };
 
 static int32_t compensate(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                           const espalier_budget *budget, const double *parameters, float *weights, float *bias,
                           espalier_message *message) {
   (void)budget, (void)bias;
-  const int64_t steps = (int64_t)parameters[1];
-  if (steps > 0) return conjugate_fit(host, matrix, kept, parameters[0], steps, weights, message);
-  return fit_on_mask(host, matrix, kept, parameters[0], 0, weights, message);
+  const int64_t steps = (int64_t)parameters[STEPS];
+  if (steps > 0) return conjugate_fit(host, matrix, kept, parameters[DAMPING], steps, weights, message);
+  return fit_on_mask(host, matrix, kept, parameters[DAMPING], 0, weights, message);
 }
 
-static const espalier_parameter damping = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "damping",
-  .summary = "Pull towards the dense weights, as a fraction of the mean diagonal of the Gram matrix",
-  .default_value = 0.01,
-  .minimum = 0,
-  .maximum = 10,
+static const espalier_parameter *const parameter_list[] = {
+  [DAMPING] = NUMBER("damping", 0.01, 0, 10,
+                     "Pull towards the dense weights, as a fraction of the mean diagonal of the Gram matrix"),
+  [STEPS] = INTEGER("steps", 0, 0, 1000,
+                    "0 solves exactly; otherwise so many steps of conjugate gradients, for runs in many rounds"),
 };
 
-static const espalier_parameter steps = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "steps",
-  .summary = "0 solves exactly; otherwise so many steps of conjugate gradients, for runs in many rounds",
-  .default_value = 0,
-  .minimum = 0,
-  .maximum = 1000,
-};
-
-static const espalier_parameter *const parameter_list[] = {&damping, &steps};
-
-static const espalier_compensator compensator = {
-  .struct_size = sizeof(espalier_compensator),
-  .statistics = ESPALIER_STATISTICS_GRAM,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .compensate = compensate,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_COMPENSATOR) == 0 ? &compensator : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "least-squares",
-  .version = "1.0.0",
-  .summary = "Exact least squares on the kept weights: the least output error that the mask allows",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .get_extension = get_extension,
-};
+COMPENSATOR_PLUGIN(
+  "least-squares", "Exact least squares on the kept weights: the least output error that the mask allows", NULL,
+  .statistics = ESPALIER_STATISTICS_GRAM, PARAMETERS(parameter_list), .compensate = compensate);

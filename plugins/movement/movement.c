@@ -10,19 +10,13 @@
 // the weights are trained as they are. In double, rounded once.
 
 #include <math.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "gradients.h"
 #include "rows.h"
 
-enum form { FORM_HARD, FORM_SOFT };
-
-struct movement_job {
-  const espalier_matrix *matrix;
-  enum form form;
-  double rate;
-};
+enum { FORM, SCORE_RATE };
+enum { HARD, SOFT };
 
 // 1 / (1 + e^-x), of the side where the power cannot overflow.
 static double sigmoid(double x) {
@@ -30,73 +24,36 @@ static double sigmoid(double x) {
   return x < 0 ? power / (1 + power) : 1 / (1 + power);
 }
 
-static int32_t score_row(const void *context, int64_t row, float *scores) {
-  const struct movement_job *job = context;
-  const int64_t columns = job->matrix->columns;
+static int32_t score_row(const struct scoring *scoring, int64_t row, float *scores) {
+  const int64_t columns = scoring->matrix->columns;
+  const int is_soft = (int)scoring->parameters[FORM] == SOFT;
+  const double rate = scoring->parameters[SCORE_RATE];
   for (int64_t j = 0; j < columns; j++) {
-    const double movement = 0 - job->rate * movement_at(job->matrix, row * columns + j);  // no -0
-    scores[j] = (float)(job->form == FORM_SOFT ? sigmoid(movement) : movement);
+    const double movement = 0 - rate * movement_at(scoring->matrix, row * columns + j);  // no -0
+    scores[j] = (float)(is_soft ? sigmoid(movement) : movement);
   }
   return ESPALIER_OK;
 }
 
-// parameters: form, scoreRate.
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
   const int32_t status = check_movement(matrix, message);
   if (status != ESPALIER_OK) return status;
-  const struct movement_job job = {.matrix = matrix, .form = (enum form)parameters[0], .rate = parameters[1]};
-  return score_rows(host, matrix, score_row, &job, scores, message);
+  const struct scoring scoring = {.host = host, .matrix = matrix, .parameters = parameters};
+  return score_rows(&scoring, score_row, scores, message);
 }
 
-static const char *const form_words[] = {"hard", "soft"};
-
-static const espalier_parameter form_choice = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_CHOICE,
-  .name = "form",
-  .summary = "hard: the movement itself, to be ranked; soft: its sigmoid, to be compared with a threshold",
-  .default_value = 0,
-  .minimum = 0,
-  .maximum = sizeof form_words / sizeof form_words[0] - 1,
-  .choice_count = sizeof form_words / sizeof form_words[0],
-  .choices = form_words,
+static const espalier_parameter *const parameter_list[] = {
+  [FORM] = CHOICE("form", HARD,
+                  "hard: the movement itself, to be ranked; soft: its sigmoid, to be compared with a threshold",
+                  "hard", "soft"),
+  [SCORE_RATE] = NUMBER(
+    "scoreRate", 1, 1e-9, 1e9,
+    "Learning rate of the scores, which matters to the soft form alone; 0.01 in the published runs"),
 };
 
-static const espalier_parameter score_rate = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "scoreRate",
-  .summary = "Learning rate of the scores, which matters to the soft form alone; 0.01 in the published runs",
-  .default_value = 1,
-  .minimum = 1e-9,
-  .maximum = 1e9,
-};
-
-static const espalier_parameter *const parameter_list[] = {&form_choice, &score_rate};
-
-static const espalier_selector selector = {
-  .struct_size = sizeof(espalier_selector),
-  .statistics = ESPALIER_STATISTICS_GRADIENTS,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "movement",
-  .version = "1.0.0",
-  .summary = "Movement: weights that training moves away from zero, -sum of W * gradient (Sanh et al. 2020)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2005.07683",
-  .get_extension = get_extension,
-};
+SELECTOR_PLUGIN(
+  "movement", "Movement: weights that training moves away from zero, -sum of W * gradient (Sanh et al. 2020)",
+  "https://arxiv.org/abs/2005.07683",
+  .statistics = ESPALIER_STATISTICS_GRADIENTS, .default_group = ESPALIER_GROUP_MATRIX, PARAMETERS(parameter_list),
+  .score = score);

@@ -6,15 +6,14 @@
 // The mean counts elements, so that the total holds for layers of any sizes; for equal ones it is the published mean.
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
-#include "moments.h"
+#include "declare.h"
+#include "loops.h"
+#include "norms.h"
 #include "total.h"
 
-enum { outlier_index, spread_index };
+enum { OUTLIER_FACTOR, LAMBDA };
 
 struct score_job {
   const espalier_matrix *matrix;
@@ -39,18 +38,15 @@ static int32_t score_row(void *context, int64_t row) {
 // Adds a matrix's sum or count of scores to `*sum`.
 static int32_t add_scores(const espalier_host *host, const espalier_matrix *matrix, double threshold, double *sum,
                           espalier_message *message) {
-  int32_t status = ESPALIER_OK;
-  float *norms = make_norm_powers(matrix, 1, "check the dataset", &status, message);
+  float *norms;
+  int32_t status = make_norms(matrix, &norms, message);
   double *results = malloc((size_t)matrix->rows * sizeof *results);
   if (status == ESPALIER_OK && results == NULL) {
     status = espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for one number per row of the matrix");
   }
   if (status == ESPALIER_OK) {
     struct score_job job = {.matrix = matrix, .norms = norms, .threshold = threshold, .results = results};
-    status = host->parallel_for(host, matrix->rows, score_row, &job);
-    if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
-      espalier_report(message, status, "the host could not run a parallel loop over the rows");
-    }
+    status = run_loop(host, matrix->rows, score_row, &job, "rows", message);
   }
   for (int64_t i = 0; i < matrix->rows && status == ESPALIER_OK; i++) *sum += results[i];
   free(norms);
@@ -66,7 +62,7 @@ static int32_t measure(const espalier_host *host, const espalier_matrix *const *
     if (status != ESPALIER_OK) return status;
     elements += (double)matrices[i]->rows * (double)matrices[i]->columns;
   }
-  const double threshold = parameters[outlier_index] * sum / elements;
+  const double threshold = parameters[OUTLIER_FACTOR] * sum / elements;
   for (int64_t i = 0; i < count; i++) {
     const int32_t status = add_scores(host, matrices[i], threshold, &above, message);
     if (status != ESPALIER_OK) return status;
@@ -77,14 +73,13 @@ static int32_t measure(const espalier_host *host, const espalier_matrix *const *
 
 static int32_t allocate(const espalier_host *host, const espalier_share *const *shares, int64_t count, double total,
                         const double *parameters, double *sparsities, espalier_message *message) {
-  const int32_t status = total_check(shares, count, total, message);
+  const int32_t status = check_total(shares, count, total, message);
   if (status != ESPALIER_OK) return status;
   double least = INFINITY, greatest = -INFINITY;
   for (int64_t i = 0; i < count; i++) {
     if (!isfinite(shares[i]->measure)) {
-      snprintf(message->text, message->capacity, "the outlier ratio of %s is %g; check the dataset", shares[i]->tensor,
-               shares[i]->measure);
-      return ESPALIER_INVALID_ARGUMENT;
+      return refuse(message, "the outlier ratio of %s is %g; check the dataset", shares[i]->tensor,
+                    shares[i]->measure);
     }
     least = fmin(least, shares[i]->measure);
     greatest = fmax(greatest, shares[i]->measure);
@@ -92,7 +87,7 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
   double mean = 0, elements = 0;
   for (int64_t i = 0; i < count; i++) {
     const double range = greatest - least;
-    const double delta = range > 0 ? 2 * parameters[spread_index] * (shares[i]->measure - least) / range : 0;
+    const double delta = range > 0 ? 2 * parameters[LAMBDA] * (shares[i]->measure - least) / range : 0;
     sparsities[i] = total - delta;
     mean += delta * (double)shares[i]->elements;
     elements += (double)shares[i]->elements;
@@ -102,50 +97,12 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
   return ESPALIER_OK;
 }
 
-static const espalier_parameter outlier = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "outlierFactor",
-  .summary = "M: a score above this many times the layer's mean is an outlier",
-  .default_value = 5,
-  .minimum = 0,
-  .maximum = 1000,
+static const espalier_parameter *const parameter_list[] = {
+  [OUTLIER_FACTOR] = NUMBER("outlierFactor", 5, 0, 1000,
+                            "M: a score above this many times the layer's mean is an outlier"),
+  [LAMBDA] = NUMBER("lambda", 0.08, 0, 0.5, "Half the distance between the greatest and the least sparsity of a layer"),
 };
 
-static const espalier_parameter spread = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "lambda",
-  .summary = "Half the distance between the greatest and the least sparsity of a layer",
-  .default_value = 0.08,
-  .minimum = 0,
-  .maximum = 0.5,
-};
-
-static const espalier_parameter *const parameter_list[] = {&outlier, &spread};
-
-static const espalier_allocator allocator = {
-  .struct_size = sizeof(espalier_allocator),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .measure = measure,
-  .allocate = allocate,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_ALLOCATOR) == 0 ? &allocator : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "owl",
-  .version = "1.0.0",
-  .summary = "OWL: layers with more outlying Wanda scores lose less (Yin et al. 2024)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2310.05175",
-  .get_extension = get_extension,
-};
+ALLOCATOR_PLUGIN(
+  "owl", "OWL: layers with more outlying Wanda scores lose less (Yin et al. 2024)", "https://arxiv.org/abs/2310.05175",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, PARAMETERS(parameter_list), .measure = measure, .allocate = allocate);

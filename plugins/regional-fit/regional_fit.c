@@ -7,13 +7,12 @@
 // have no gradient. The mask stays: to prune again between rounds, as the paper does, is to run the method again.
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
+#include "loops.h"
 
-enum { learning_rate_index, rounds_index, samples_index };
+enum { LEARNING_RATE, ROUNDS, SAMPLES };
 
 #define DECAY 0.99f
 #define EPSILON 1e-8f
@@ -27,29 +26,29 @@ struct block {
   int64_t count;
 };
 
-// One step of RMSprop on the kept weights of matrix i.
-static int32_t step_matrix(const struct block *block, int64_t i, float learning_rate) {
-  const int64_t numel = block->matrices[i]->rows * block->matrices[i]->columns;
-  const uint8_t *restrict kept = block->kept[i];
-  const float *restrict gradients = block->gradients[i];
-  float *restrict weights = block->weights[i], *restrict squares = block->squares[i];
-  for (int64_t k = 0; k < numel; k++) {
-    if (!kept[k]) continue;
-    const float g = gradients[k];
-    squares[k] = DECAY * squares[k] + (1 - DECAY) * (g * g);
-    weights[k] -= learning_rate * (g / (sqrtf(squares[k]) + EPSILON));
-  }
-  return ESPALIER_OK;
-}
-
 struct step_job {
+  const espalier_host *host;
   const struct block *block;
   float learning_rate;
 };
 
-static int32_t step_body(void *context, int64_t i) {
+// One step of RMSprop on the kept weights of matrix i.
+static int32_t step_matrix(void *context, int64_t i) {
   const struct step_job *job = context;
-  return step_matrix(job->block, i, job->learning_rate);
+  const espalier_matrix *matrix = job->block->matrices[i];
+  for (int64_t row = 0; row < matrix->rows; row++) {
+    const int64_t at = row * matrix->columns;
+    const uint8_t *restrict kept = job->block->kept[i] + at;
+    const float *restrict gradients = job->block->gradients[i] + at;
+    float *restrict weights = job->block->weights[i] + at, *restrict squares = job->block->squares[i] + at;
+    for (int64_t j = 0; j < matrix->columns; j++) {
+      if (!kept[j]) continue;
+      const float g = gradients[j];
+      squares[j] = DECAY * squares[j] + (1 - DECAY) * (g * g);
+      weights[j] -= job->learning_rate * (g / (sqrtf(squares[j]) + EPSILON));
+    }
+  }
+  return ESPALIER_OK;
 }
 
 // One round over the samples; `*mean` is the mean loss met on the way.
@@ -64,15 +63,13 @@ static int32_t run_round(const espalier_host *host, const espalier_region *regio
     if (status == ESPALIER_CANCELLED) return status;
     if (status != ESPALIER_OK) return espalier_report(message, status, "the host gave no gradient of the block");
     if (!isfinite(loss)) {
-      snprintf(message->text, message->capacity,
-               "the block's squared error became %g; take a smaller learningRate", loss);
-      return ESPALIER_FAILED;
+      return report(message, ESPALIER_FAILED, "the block's squared error became %g; take a smaller learningRate",
+                    loss);
     }
     sum += loss;
-    struct step_job job = {.block = block, .learning_rate = learning_rate};
-    status = host->parallel_for(host, block->count, step_body, &job);
-    if (status == ESPALIER_CANCELLED) return status;
-    if (status != ESPALIER_OK) return espalier_report(message, status, "the host could not run a parallel loop");
+    struct step_job job = {.host = host, .block = block, .learning_rate = learning_rate};
+    status = run_loop(host, block->count, step_matrix, &job, "matrices", message);
+    if (status != ESPALIER_OK) return status;
   }
   *mean = sum / (double)samples;
   return ESPALIER_OK;
@@ -80,22 +77,19 @@ static int32_t run_round(const espalier_host *host, const espalier_region *regio
 
 static int32_t run(const espalier_host *host, const espalier_region *region, const struct block *block,
                    const double *parameters, espalier_message *message) {
-  const int64_t rounds = (int64_t)parameters[rounds_index], asked = (int64_t)parameters[samples_index];
+  const int64_t rounds = (int64_t)parameters[ROUNDS], asked = (int64_t)parameters[SAMPLES];
   const int64_t samples = asked < region->samples ? asked : region->samples;
   double first = 0, last = 0;
   for (int64_t round = 0; round < rounds; round++) {
-    const int32_t status = run_round(host, region, block, (float)parameters[learning_rate_index], samples, &last,
+    const int32_t status = run_round(host, region, block, (float)parameters[LEARNING_RATE], samples, &last,
                                      message);
     if (status != ESPALIER_OK) return status;
     if (round == 0) first = last;
     host->progress(host, (double)(round + 1) / (double)rounds, NULL);
   }
   if (rounds < 2) return ESPALIER_OK;
-  char text[200];
-  snprintf(text, sizeof text, "mean squared error of the block's output: %.6g in the first round, %.6g in the last",
-           first, last);
-  host->diagnose(host, last > first ? ESPALIER_LOG_WARNING : ESPALIER_LOG_INFO, "regionalLoss",
-                 block->matrices[0]->tensor, text);
+  diagnose(host, last > first ? ESPALIER_LOG_WARNING : ESPALIER_LOG_INFO, "regionalLoss", block->matrices[0]->tensor,
+           "mean squared error of the block's output: %.6g in the first round, %.6g in the last", first, last);
   return ESPALIER_OK;
 }
 
@@ -130,58 +124,14 @@ static int32_t fit(const espalier_host *host, const espalier_matrix *const *matr
   return status;
 }
 
-static const espalier_parameter learning_rate = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "learningRate",
-  .summary = "Step of RMSprop, 3e-7 as published",
-  .default_value = 3e-7,
-  .minimum = 0,
-  .maximum = 1,
+static const espalier_parameter *const parameter_list[] = {
+  [LEARNING_RATE] = NUMBER("learningRate", 3e-7, 0, 1, "Step of RMSprop, 3e-7 as published"),
+  [ROUNDS] = INTEGER("rounds", 5, 1, 1000, "Passes over the samples"),
+  [SAMPLES] = INTEGER("samples", 32, 1, 65536,
+                      "Calibration sequences that a round uses, evenly spaced; all if there are fewer"),
 };
 
-static const espalier_parameter rounds = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "rounds",
-  .summary = "Passes over the samples",
-  .default_value = 5,
-  .minimum = 1,
-  .maximum = 1000,
-};
-
-static const espalier_parameter samples = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "samples",
-  .summary = "Calibration sequences that a round uses, evenly spaced; all if there are fewer",
-  .default_value = 32,
-  .minimum = 1,
-  .maximum = 65536,
-};
-
-static const espalier_parameter *const parameter_list[] = {&learning_rate, &rounds, &samples};
-
-static const espalier_block_compensator compensator = {
-  .struct_size = sizeof(espalier_block_compensator),
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .fit = fit,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_BLOCK_COMPENSATOR) == 0 ? &compensator : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "regional-fit",
-  .version = "1.0.0",
-  .summary = "Kept weights of a block fitted to its output before pruning, by RMSprop (Wanda++, Yang et al. 2025)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2503.04992",
-  .get_extension = get_extension,
-};
+BLOCK_COMPENSATOR_PLUGIN(
+  "regional-fit", "Kept weights of a block fitted to its output before pruning, by RMSprop (Wanda++, Yang et al. 2025)",
+  "https://arxiv.org/abs/2503.04992",
+  PARAMETERS(parameter_list), .fit = fit);

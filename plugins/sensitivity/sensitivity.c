@@ -7,11 +7,9 @@
 // equal fractions, until the total is reached (Lagrangian water-filling; the same as Everett's multipliers, 1963).
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "total.h"
 
 // A piece of a layer's hull.
@@ -33,18 +31,16 @@ static int compare_segments(const void *a, const void *b) {
 // Fails with ESPALIER_INVALID_ARGUMENT unless the share's points are a curve from 0 on.
 static int32_t check_points(const espalier_share *share, espalier_message *message) {
   if (share->point_count < 2 || share->sparsities == NULL || share->losses == NULL || share->sparsities[0] != 0) {
-    snprintf(message->text, message->capacity,
-             "%s comes with %lld measured losses; at least 2 are needed, the first at sparsity 0: run "
-             "evaluate/sensitivity", share->tensor, (long long)share->point_count);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "%s comes with %lld measured losses; at least 2 are needed, the first at sparsity 0: run "
+                  "evaluate/sensitivity", share->tensor, (long long)share->point_count);
   }
   for (int64_t i = 0; i < share->point_count; i++) {
     const double s = share->sparsities[i];
     if (s >= 0 && s <= 1 && isfinite(share->losses[i]) && (i == 0 || s > share->sparsities[i - 1])) continue;
-    snprintf(message->text, message->capacity,
-             "point %lld of %s is the loss %g at sparsity %g; losses must be finite, sparsities ascend within 0...1",
-             (long long)i, share->tensor, share->losses[i], s);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "point %lld of %s is the loss %g at sparsity %g; losses must be finite, sparsities ascend within "
+                  "0...1", (long long)i, share->tensor, share->losses[i], s);
   }
   return ESPALIER_OK;
 }
@@ -98,7 +94,7 @@ static void fill(const struct segment *segments, int64_t count, double weights, 
 static int32_t allocate(const espalier_host *host, const espalier_share *const *shares, int64_t count, double total,
                         const double *parameters, double *sparsities, espalier_message *message) {
   (void)parameters;
-  int32_t status = total_check(shares, count, total, message);
+  int32_t status = check_total(shares, count, total, message);
   int64_t points = 0, longest = 0;
   for (int64_t i = 0; i < count && status == ESPALIER_OK; i++) {
     status = check_points(shares[i], message);
@@ -139,36 +135,15 @@ static int32_t allocate(const espalier_host *host, const espalier_share *const *
     beyond += sparsities[i] > shares[i]->sparsities[shares[i]->point_count - 1] + 1e-9;
   }
   if (beyond > 0) {
-    char text[200];
-    snprintf(text, sizeof text,
+    diagnose(host, ESPALIER_LOG_WARNING, "extrapolated", NULL,
              "%lld of %lld tensors lose more than was measured: their last slope was drawn out; measure higher ones",
              (long long)beyond, (long long)count);
-    host->diagnose(host, ESPALIER_LOG_WARNING, "extrapolated", NULL, text);
   }
   free(segments);
   free(hull);
   return ESPALIER_OK;
 }
 
-static const espalier_allocator allocator = {
-  .struct_size = sizeof(espalier_allocator),
-  .statistics = ESPALIER_STATISTICS_NONE,
-  .needs_sensitivity = 1,
-  .allocate = allocate,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_ALLOCATOR) == 0 ? &allocator : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "sensitivity",
-  .version = "1.0.0",
-  .summary = "The sparsities of least predicted loss, from measured loss curves of the layers",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .get_extension = get_extension,
-};
+ALLOCATOR_PLUGIN(
+  "sensitivity", "The sparsities of least predicted loss, from measured loss curves of the layers", NULL,
+  .statistics = ESPALIER_STATISTICS_NONE, .needs_sensitivity = 1, .allocate = allocate);

@@ -7,20 +7,25 @@
 // are reached, with the weights as updated so far. The factor is in double, the recursion in fp32 as published. Rows
 // are independent once the mask is there; LANES of them lie side by side so that the compiler vectorises over them.
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "algebra.h"
-#include "gram.h"
+#include "declare.h"
 #include "obs_factor.h"
-#include "projection.h"
 #include "selection.h"
+#include "solving.h"
 
 #define LANES 64
 
-enum { block_size_index, damping_index };
+enum { BLOCK_SIZE, DAMPING };
+
+// What all problems of a call share.
+struct input {
+  const espalier_host *host;
+  const espalier_linear_algebra *algebra;
+  const float *upper;  // [columns, columns] U
+  int64_t block_size;
+};
 
 // One block of columns of one matrix.
 struct block_job {
@@ -35,6 +40,8 @@ struct block_job {
   int64_t pruned;      // of the blocks before, in the matrix's group
 };
 
+static float score(float w, float u) { return (w * w) / (u * u); }
+
 // scores = w^2 / U_jj^2 of LANES rows
 static int32_t score_rows(void *context, int64_t tile) {
   const struct block_job *job = context;
@@ -42,8 +49,7 @@ static int32_t score_rows(void *context, int64_t tile) {
   for (int64_t i = tile * LANES; i < end; i++) {
     const float *w = job->weights + i * job->columns + job->first;
     for (int64_t j = 0; j < job->width; j++) {
-      const float u = job->upper[(job->first + j) * (job->columns + 1)];
-      job->scores[i * job->width + j] = (w[j] * w[j]) / (u * u);
+      job->scores[i * job->width + j] = score(w[j], job->upper[(job->first + j) * (job->columns + 1)]);
     }
   }
   return ESPALIER_OK;
@@ -57,8 +63,8 @@ static int64_t count_in_block(const struct block_job *job) {
   const int64_t end = job->first + job->width, numel = job->rows * job->width;
   // To prune nothing or everything there is nothing to choose (the published index would prune 1, or leave the array).
   if (s == 0 || s == 1) return s == 0 ? 0 : numel;
-  const int64_t least = selection_count(job->rows * end, s) - job->pruned, greatest = least + (end + 127) / 128;
-  const int64_t published = selection_count(numel, s) + 1;
+  const int64_t least = budget_count(job->rows * end, s) - job->pruned, greatest = least + (end + 127) / 128;
+  const int64_t published = budget_count(numel, s) + 1;
   const int64_t count = published < least ? least : published > greatest ? greatest : published;
   return count < 0 ? 0 : count > numel ? numel : count;
 }
@@ -77,12 +83,10 @@ static int32_t choose_in_block(struct block_job *job, const char *tensor) {
   int64_t last = numel - 1;
   if (found.below + found.equal > count + numel / 2000) {
     last = selection_last_tie(job->scores, numel, &found, count);
-    char text[200];
-    snprintf(text, sizeof text,
+    diagnose(job->host, ESPALIER_LOG_INFO, "tiedScores", tensor,
              "columns from %lld: %lld weights have the same score %g where %lld were to go; the first of them went",
-             (long long)job->first, (long long)found.equal,
-             (double)job->scores[last >= 0 ? last : 0], (long long)(count - found.below));
-    job->host->diagnose(job->host, ESPALIER_LOG_INFO, "tiedScores", tensor, text);
+             (long long)job->first, (long long)found.equal, (double)job->scores[last >= 0 ? last : 0],
+             (long long)(count - found.below));
   }
   for (int64_t i = 0; i < job->rows; i++) {
     uint8_t *kept = job->kept + i * job->columns + job->first;
@@ -98,27 +102,17 @@ static int32_t choose_in_block(struct block_job *job, const char *tensor) {
 static int32_t choose_in_row(void *context, int64_t row) {
   const struct block_job *job = context;
   const double s = job->budget->sparsity;
-  const int64_t count = selection_count(job->first + job->width, s) - selection_count(job->first, s);
-  uint32_t *scratch = malloc((size_t)job->width * sizeof *scratch);
-  if (scratch == NULL) return ESPALIER_OUT_OF_MEMORY;
-  selection_mark(job->scores + row * job->width, job->width, count, scratch,
-                 job->kept + row * job->columns + job->first);
-  free(scratch);
-  return ESPALIER_OK;
+  const int64_t count = budget_count(job->first + job->width, s) - budget_count(job->first, s);
+  return selection_mark_groups(job->scores + row * job->width, job->width, job->width, count,
+                               job->kept + row * job->columns + job->first);
 }
 
 // A group in each column.
 static int32_t choose_in_column(void *context, int64_t column) {
   const struct block_job *job = context;
-  float *values = malloc((size_t)job->rows * (sizeof(float) + sizeof(uint32_t) + 1));
-  if (values == NULL) return ESPALIER_OUT_OF_MEMORY;
-  uint32_t *scratch = (uint32_t *)(values + job->rows);
-  uint8_t *kept = (uint8_t *)(scratch + job->rows);
-  for (int64_t i = 0; i < job->rows; i++) values[i] = job->scores[i * job->width + column];
-  selection_mark(values, job->rows, selection_count(job->rows, job->budget->sparsity), scratch, kept);
-  for (int64_t i = 0; i < job->rows; i++) job->kept[i * job->columns + job->first + column] = kept[i];
-  free(values);
-  return ESPALIER_OK;
+  return selection_mark_column(job->scores + column, job->rows, job->width,
+                               budget_count(job->rows, job->budget->sparsity),
+                               job->kept + job->first + column, job->columns);
 }
 
 // The N of the M weights from column j on that score least go, in each of LANES rows; w and kept are [width, LANES].
@@ -130,9 +124,8 @@ static void choose_in_group(const struct block_job *job, int64_t j, const float 
       int64_t least = -1;
       float least_score = 0;
       for (int64_t k = j; k < j + size; k++) {
-        const float u = job->upper[(job->first + k) * (job->columns + 1)], value = w[k * LANES + lane];
-        const float score = (value * value) / (u * u);
-        if (kept[k * LANES + lane] != 0 && (least < 0 || score < least_score)) least = k, least_score = score;
+        const float value = score(w[k * LANES + lane], job->upper[(job->first + k) * (job->columns + 1)]);
+        if (kept[k * LANES + lane] != 0 && (least < 0 || value < least_score)) least = k, least_score = value;
       }
       kept[least * LANES + lane] = 0;
     }
@@ -154,7 +147,8 @@ static int32_t solve_rows(void *context, int64_t tile) {
       kept[j * LANES + lane] = job->kept[at + j];
     }
   }
-  for (int64_t j = 0; j < width; j++) {
+  int32_t status = ESPALIER_OK;
+  for (int64_t j = 0; j < width && status == ESPALIER_OK; j++) {
     if (job->budget->pattern_size > 0 && j % job->budget->pattern_size == 0) choose_in_group(job, j, w, kept);
     const float *upper = job->upper + (job->first + j) * n + job->first;
     float error[LANES];
@@ -178,7 +172,7 @@ static int32_t solve_rows(void *context, int64_t tile) {
     }
   }
   free(w);
-  return ESPALIER_OK;
+  return status;
 }
 
 // One block: its mask, its recursion, and the update of all columns after it by one product.
@@ -203,11 +197,13 @@ static int32_t solve_block(struct block_job *job, const espalier_linear_algebra 
 }
 
 // All blocks of one matrix.
-static int32_t solve_matrix(const espalier_host *host, const espalier_linear_algebra *algebra,
-                            const espalier_problem *problem, const float *upper, int64_t block_size) {
+static int32_t solve_matrix(void *context, const espalier_problem *problem) {
+  const struct input *input = context;
+  const espalier_host *host = input->host;
   const espalier_matrix *matrix = problem->matrix;
   const espalier_gram *gram = matrix->gram;
   const int64_t rows = matrix->rows, n = matrix->columns, size = problem->budget->pattern_size;
+  int64_t block_size = input->block_size;
   if (size > 0) block_size = block_size < size ? size : block_size - block_size % size;
   if (block_size > n) block_size = n;
 
@@ -216,95 +212,58 @@ static int32_t solve_matrix(const espalier_host *host, const espalier_linear_alg
   }
   float *scratch = malloc((size_t)(2 * rows * block_size) * sizeof *scratch);
   if (scratch == NULL) return ESPALIER_OUT_OF_MEMORY;
-  struct block_job job = {.host = host, .budget = problem->budget, .upper = upper, .weights = problem->weights,
-                          .kept = problem->kept, .scores = scratch, .errors = scratch + rows * block_size,
-                          .rows = rows, .columns = n};
+  struct block_job job = {.host = host, .budget = problem->budget, .upper = input->upper, .rows = rows, .columns = n,
+                          .weights = problem->weights, .kept = problem->kept, .scores = scratch,
+                          .errors = scratch + rows * block_size};
   int32_t status = ESPALIER_OK;
   for (; job.first < n && status == ESPALIER_OK; job.first += job.width) {
     job.width = n - job.first < block_size ? n - job.first : block_size;
-    status = host->cancelled(host) ? ESPALIER_CANCELLED : solve_block(&job, algebra, matrix->tensor);
+    status = host->cancelled(host) ? ESPALIER_CANCELLED : solve_block(&job, input->algebra, matrix->tensor);
   }
   free(scratch);
   return status;
 }
 
+// Says of every problem how many of the inputs are 0 for every token, if any are.
+static void tell_dead_inputs(const espalier_host *host, const espalier_problem *const *problems, int64_t count) {
+  const espalier_gram *gram = problems[0]->matrix->gram;
+  int64_t dead = 0;
+  for (int64_t i = 0; i < gram->count; i++) dead += gram->products[i * gram->count + i] == 0;
+  for (int64_t p = 0; p < count && dead > 0; p++) {
+    diagnose(host, ESPALIER_LOG_WARNING, "deadInputs", problems[p]->matrix->tensor,
+             "%lld of %lld inputs are 0 for every token; their weights are set to 0", (long long)dead,
+             (long long)gram->count);
+  }
+}
+
 // Matrices that share the input share the factor.
 static int32_t solve(const espalier_host *host, const espalier_problem *const *problems, int64_t count,
                      const double *parameters, espalier_message *message) {
-  const espalier_linear_algebra *algebra = algebra_of(host, message);
-  if (algebra == NULL) return ESPALIER_FAILED;
-  const espalier_matrix *first = problems[0]->matrix;
-  int32_t status = gram_check(first, message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = projection_check(problems[p]->matrix, problems[p]->budget, message);
-  }
+  const espalier_linear_algebra *algebra;
+  int32_t status = begin_solving(host, problems, count, &algebra, message);
   if (status != ESPALIER_OK) return status;
-
-  const int64_t n = first->columns, dead = gram_dead_inputs(first->gram);
-  if (dead > 0) {
-    char text[200];
-    snprintf(text, sizeof text, "%lld of %lld inputs are 0 for every token; their weights are set to 0",
-             (long long)dead, (long long)n);
-    for (int64_t p = 0; p < count; p++) {
-      host->diagnose(host, ESPALIER_LOG_WARNING, "deadInputs", problems[p]->matrix->tensor, text);
-    }
-  }
-  float *upper = malloc((size_t)(n * n) * sizeof *upper);
+  tell_dead_inputs(host, problems, count);
+  const espalier_matrix *first = problems[0]->matrix;
+  float *upper = malloc((size_t)(first->columns * first->columns) * sizeof *upper);
   if (upper == NULL) return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the factor");
-  status = obs_factor(host, algebra, first, parameters[damping_index], upper, message);
-  for (int64_t p = 0; p < count && status == ESPALIER_OK; p++) {
-    status = algebra_report(solve_matrix(host, algebra, problems[p], upper, (int64_t)parameters[block_size_index]),
-                            message);
-    host->progress(host, (double)(p + 1) / (double)count, NULL);
+  status = obs_factor(host, algebra, first, parameters[DAMPING], upper, message);
+  if (status == ESPALIER_OK) {
+    struct input input = {.host = host, .algebra = algebra, .upper = upper,
+                          .block_size = (int64_t)parameters[BLOCK_SIZE]};
+    status = solve_each(host, problems, count, 1, solve_matrix, &input, message);
   }
   free(upper);
   return status;
 }
 
-static const espalier_parameter block_size = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_INTEGER,
-  .name = "blockSize",
-  .summary = "Columns whose mask is chosen at once; a multiple of M is taken for an N:M pattern",
-  .default_value = 128,
-  .minimum = 1,
-  .maximum = 4096,
+static const espalier_parameter *const parameter_list[] = {
+  [BLOCK_SIZE] = INTEGER("blockSize", 128, 1, 4096,
+                         "Columns whose mask is chosen at once; a multiple of M is taken for an N:M pattern"),
+  [DAMPING] = NUMBER("damping", 0.01, 0, 10, "What is added to the diagonal of the Hessian, as a fraction of its mean"),
 };
 
-static const espalier_parameter damping = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "damping",
-  .summary = "What is added to the diagonal of the Hessian, as a fraction of its mean",
-  .default_value = 0.01,
-  .minimum = 0,
-  .maximum = 10,
-};
-
-static const espalier_parameter *const parameter_list[] = {&block_size, &damping};
-
-static const espalier_solver solver = {
-  .struct_size = sizeof(espalier_solver),
-  .statistics = ESPALIER_STATISTICS_GRAM,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .solve = solve,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SOLVER) == 0 ? &solver : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "sparsegpt",
-  .version = "1.0.0",
-  .summary = "SparseGPT: optimal brain surgery column by column, masks by w^2 / U_jj^2 (Frantar and Alistarh 2023)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2301.00774",
-  .get_extension = get_extension,
-};
+SOLVER_PLUGIN(
+  "sparsegpt", "SparseGPT: optimal brain surgery column by column, masks by w^2 / U_jj^2 (Frantar and Alistarh 2023)",
+  "https://arxiv.org/abs/2301.00774",
+  .statistics = ESPALIER_STATISTICS_GRAM, .default_group = ESPALIER_GROUP_MATRIX, PARAMETERS(parameter_list),
+  .solve = solve);

@@ -5,7 +5,6 @@
 
 #include "factor.h"
 #include "gram.h"
-#include "least_squares.h"
 
 // The arrays are n x n, both triangles, and belong to whoever prepared them: damped_gram_free.
 struct damped_gram {
@@ -23,6 +22,17 @@ static inline void damped_gram_free(struct damped_gram *gram) {
   *gram = (struct damped_gram){0};
 }
 
+// inverse = (l l^T)^-1
+static inline int32_t damped_gram_invert(const espalier_host *host, const espalier_linear_algebra *algebra,
+                                         struct damped_gram *gram) {
+  const int64_t n = gram->n;
+  for (int64_t i = 0; i < n; i++) {
+    if (host->cancelled(host)) return ESPALIER_CANCELLED;
+    for (int64_t j = 0; j < n; j++) gram->inverse[i * n + j] = gram->factor[i * n + j];
+  }
+  return algebra->cholesky_inverse_f64(host, n, gram->inverse, n);
+}
+
 // d = fraction * mean(diag G), raised where that does not do (see factor_damped). Free it whatever the status.
 static inline int32_t damped_gram_prepare(const espalier_host *host, const espalier_linear_algebra *algebra,
                                           const espalier_matrix *matrix, double fraction, int with_inverse,
@@ -36,23 +46,13 @@ static inline int32_t damped_gram_prepare(const espalier_host *host, const espal
   if (gram->a == NULL || gram->factor == NULL || (with_inverse && gram->inverse == NULL)) {
     return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the damped Gram matrix in double");
   }
-  for (int64_t i = 0; i < n * n; i++) gram->factor[i] = gram->a[i] = matrix->gram->products[i];
-  int32_t status = factor_damped(host, algebra, matrix->tensor, n, gram->factor, &gram->damping, message);
+  int32_t status = widen(host, matrix->gram->products, n, n, gram->a);
+  if (status == ESPALIER_OK) status = widen(host, matrix->gram->products, n, n, gram->factor);
+  if (status != ESPALIER_OK) return algebra_report(status, message);
+  status = factor_damped(host, algebra, matrix->tensor, n, gram->factor, &gram->damping, message);
   if (status != ESPALIER_OK) return status;
   for (int64_t i = 0; i < n; i++) gram->a[i * n + i] += gram->damping;
-  if (!with_inverse) return ESPALIER_OK;
-  memcpy(gram->inverse, gram->factor, bytes);
-  return algebra_report(algebra->cholesky_inverse_f64(host, n, gram->inverse, n), message);
-}
-
-// True if some row of the mask prunes fewer weights than it keeps, so that the inverse gives it the smaller system.
-static inline int damped_gram_wants_inverse(const uint8_t *kept, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t count = 0;
-    for (int64_t j = 0; j < columns; j++) count += kept[i * columns + j] != 0;
-    if (count < columns && columns - count < count) return 1;
-  }
-  return 0;
+  return with_inverse ? algebra_report(damped_gram_invert(host, algebra, gram), message) : ESPALIER_OK;
 }
 
 #endif

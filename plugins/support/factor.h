@@ -3,7 +3,6 @@
 #ifndef ESPALIER_SUPPORT_FACTOR_H
 #define ESPALIER_SUPPORT_FACTOR_H
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "algebra.h"
@@ -28,11 +27,9 @@ static inline int32_t factor_damped(const espalier_host *host, const espalier_li
   for (int raise = 0; raise <= FACTOR_RAISES; raise++) {
     if (raise > 0) {
       *damping = *damping > 0 ? 10 * *damping : 0.01 * trace / (double)n;
-      char text[256];
-      snprintf(text, sizeof text,
+      diagnose(host, ESPALIER_LOG_WARNING, "dampingRaised", tensor,
                "the damped Gram matrix of the inputs is not positive definite (row %lld); damping raised to %.3g, "
                "which is %.3g of the mean diagonal", (long long)pivot, *damping, *damping * (double)n / trace);
-      host->diagnose(host, ESPALIER_LOG_WARNING, "dampingRaised", tensor, text);
     }
     for (int64_t i = 0; i < n; i++) {
       for (int64_t j = 0; j < i && raise > 0; j++) a[i * n + j] = a[j * n + i];
@@ -42,13 +39,10 @@ static inline int32_t factor_damped(const espalier_host *host, const espalier_li
     if (status != ESPALIER_FAILED) break;
   }
   free(diagonal);
-  if (status == ESPALIER_FAILED) {
-    snprintf(message->text, message->capacity,
-             "the Gram matrix of the inputs of %s is not positive definite (row %lld) even with a damping of %.3g; "
-             "calibrate with more tokens, or give a larger damping", tensor, (long long)pivot, *damping);
-    return status;
-  }
-  return algebra_report(status, message);
+  if (status != ESPALIER_FAILED) return algebra_report(status, message);
+  return report(message, status,
+                "the Gram matrix of the inputs of %s is not positive definite (row %lld) even with a damping of %.3g; "
+                "calibrate with more tokens, or give a larger damping", tensor, (long long)pivot, *damping);
 }
 
 #endif

@@ -1,23 +1,32 @@
-// rows.h: a loop over the rows of a matrix, for selectors whose scores must all be numbers.
-// Shared by bundled plugins; a plugin of your own needs only espalier_plugin.h. Allocates nothing, keeps no state.
+// rows.h: a selector's scores, row by row on the host's threads.
 
 #ifndef ESPALIER_SUPPORT_ROWS_H
 #define ESPALIER_SUPPORT_ROWS_H
 
 #include <math.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdlib.h>
 
-#include "espalier_plugin.h"
+#include "loops.h"
+#include "norms.h"
 
-// Writes the scores of one row. `job` is the plugin's own; it returns a status as score() does, without a message.
-typedef int32_t (*score_row_function)(const void *job, int64_t row, float *scores);
+// What the rows of one call share.
+struct scoring {
+  const espalier_host *host;
+  const espalier_matrix *matrix;
+  const double *parameters;
+  const float *norms;  // [columns] of the inputs, or powers of them; NULL for selectors without
+  const void *more;    // what is the selector's own
+};
+
+// Writes scores[columns] of one row; returns a status as score() does, without a message.
+typedef int32_t (*score_row_function)(const struct scoring *scoring, int64_t row, float *scores);
 
 struct rows_loop {
+  const struct scoring *scoring;
   score_row_function score_row;
-  const void *job;
-  float *scores;  // [rows, columns]
-  int64_t columns;
+  float *scores;                  // [rows, columns]
+  int must_be_finite;
   _Atomic int64_t first_bad_row;  // the least row with a score that is not finite; INT64_MAX if there is none
 };
 
@@ -40,10 +49,11 @@ static inline int32_t give_up_row(float *scores, int64_t columns, int64_t j, flo
 
 static inline int32_t rows_loop_body(void *context, int64_t row) {
   struct rows_loop *loop = context;
-  float *scores = loop->scores + row * loop->columns;
-  const int32_t status = loop->score_row(loop->job, row, scores);
+  const int64_t columns = loop->scoring->matrix->columns;
+  float *scores = loop->scores + row * columns;
+  const int32_t status = loop->score_row(loop->scoring, row, scores);
   if (status != ESPALIER_OK) return status;
-  if (find_not_finite(scores, loop->columns) < loop->columns) {
+  if (loop->must_be_finite && find_not_finite(scores, columns) < columns) {
     int64_t known = atomic_load(&loop->first_bad_row);
     while (row < known && !atomic_compare_exchange_weak(&loop->first_bad_row, &known, row)) {}
   }
@@ -57,37 +67,48 @@ static inline int32_t report_bad_score(const espalier_matrix *matrix, const floa
   const int64_t i = row * matrix->columns + j;
   const espalier_gradients *gradients =
     matrix->gradients != NULL ? matrix->gradients : matrix->regional_gradients;
-  int length = snprintf(message->text, message->capacity,
-                        "the score of the weight in row %lld, column %lld of %s is %g, which is no finite fp32 number; "
-                        "the weight is %g",
-                        (long long)row, (long long)j, matrix->tensor, (double)scores[i], (double)matrix->weights[i]);
-  if (length < 0 || (size_t)length >= message->capacity) return ESPALIER_INVALID_ARGUMENT;
-  const size_t used = (size_t)length;
+  char made_of[128] = "";
   if (gradients != NULL && gradients->sum != NULL && gradients->sum_of_squares != NULL) {
-    snprintf(message->text + used, message->capacity - used,
-             ", the sum of its gradients %g and of their squares %g; check the checkpoint and the dataset",
+    snprintf(made_of, sizeof made_of, ", the sum of its gradients %g and of their squares %g",
              (double)gradients->sum[i], (double)gradients->sum_of_squares[i]);
-  } else {
-    snprintf(message->text + used, message->capacity - used, "; check the checkpoint and the dataset");
   }
-  return ESPALIER_INVALID_ARGUMENT;
+  return refuse(message,
+                "the score of the weight in row %lld, column %lld of %s is %g, which is no finite fp32 number; the "
+                "weight is %g%s; check the checkpoint and the dataset",
+                (long long)row, (long long)j, matrix->tensor, (double)scores[i], (double)matrix->weights[i], made_of);
 }
 
 // scores[row, :] for all rows, by `score_row`, on the host's threads; the host polls for cancellation between rows.
 // Fails with ESPALIER_INVALID_ARGUMENT, and says which weight is to blame, if a score is not finite: always the first.
-static inline int32_t score_rows(const espalier_host *host, const espalier_matrix *matrix,
-                                 score_row_function score_row, const void *job, float *scores,
+static inline int32_t score_rows(const struct scoring *scoring, score_row_function score_row, float *scores,
                                  espalier_message *message) {
-  struct rows_loop loop = {.score_row = score_row, .job = job, .scores = scores, .columns = matrix->columns};
+  const espalier_matrix *matrix = scoring->matrix;
+  struct rows_loop loop = {.scoring = scoring, .score_row = score_row, .scores = scores, .must_be_finite = 1};
   atomic_init(&loop.first_bad_row, INT64_MAX);
-  const int32_t status = host->parallel_for(host, matrix->rows, rows_loop_body, &loop);
-  if (status == ESPALIER_OUT_OF_MEMORY) return espalier_report(message, status, "no memory for a row of the matrix");
-  if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
-    return espalier_report(message, status, "the host could not run a parallel loop over the rows");
-  }
+  const int32_t status = run_loop(scoring->host, matrix->rows, rows_loop_body, &loop, "rows", message);
   if (status != ESPALIER_OK) return status;
   const int64_t bad = atomic_load(&loop.first_bad_row);
   return bad == INT64_MAX ? ESPALIER_OK : report_bad_score(matrix, scores, bad, message);
 }
 
-#endif  // ESPALIER_SUPPORT_ROWS_H
+// The same for selectors to whom infinities are scores.
+static inline int32_t write_rows(const struct scoring *scoring, score_row_function score_row, float *scores,
+                                 espalier_message *message) {
+  struct rows_loop loop = {.scoring = scoring, .score_row = score_row, .scores = scores};
+  return run_loop(scoring->host, scoring->matrix->rows, rows_loop_body, &loop, "rows", message);
+}
+
+// score_rows with the norms of the inputs, which it makes.
+static inline int32_t score_rows_by_norms(const espalier_host *host, const espalier_matrix *matrix,
+                                          const double *parameters, score_row_function score_row, float *scores,
+                                          espalier_message *message) {
+  float *norms;
+  int32_t status = make_norms(matrix, &norms, message);
+  if (status != ESPALIER_OK) return status;
+  const struct scoring scoring = {.host = host, .matrix = matrix, .parameters = parameters, .norms = norms};
+  status = score_rows(&scoring, score_row, scores, message);
+  free(norms);
+  return status;
+}
+
+#endif

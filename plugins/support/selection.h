@@ -6,17 +6,10 @@
 #ifndef ESPALIER_SUPPORT_SELECTION_H
 #define ESPALIER_SUPPORT_SELECTION_H
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "espalier_plugin.h"
-
-// floor(n * sparsity): how many of n a fraction prunes.
-static inline int64_t selection_count(int64_t n, double sparsity) {
-  const int64_t count = (int64_t)floor((double)n * sparsity);
-  return count < 0 ? 0 : count > n ? n : count;
-}
 
 // The bits of |value|.
 static inline uint32_t selection_key(float value) {
@@ -71,6 +64,30 @@ static inline void selection_mark(const float *values, int64_t n, int64_t count,
     const uint32_t key = selection_key(values[i]);
     if (key < threshold || (key == threshold && ties-- > 0)) kept[i] = 0;
   }
+}
+
+// The same of groups of `size` values that follow one another, up to `n` of them, which the size divides.
+static inline int32_t selection_mark_groups(const float *values, int64_t n, int64_t size, int64_t count,
+                                            uint8_t *kept) {
+  uint32_t *scratch = malloc((size_t)size * sizeof *scratch);
+  if (scratch == NULL) return ESPALIER_OUT_OF_MEMORY;
+  for (int64_t i = 0; i < n; i += size) selection_mark(values + i, size, count, scratch, kept + i);
+  free(scratch);
+  return ESPALIER_OK;
+}
+
+// The same of a column: `n` values that are `stride` apart, in a mask of its own stride.
+static inline int32_t selection_mark_column(const float *values, int64_t n, int64_t stride, int64_t count,
+                                            uint8_t *kept, int64_t kept_stride) {
+  float *column = calloc((size_t)n, sizeof(float) + sizeof(uint32_t) + 1);
+  if (column == NULL) return ESPALIER_OUT_OF_MEMORY;
+  uint32_t *scratch = (uint32_t *)(column + n);
+  uint8_t *marks = (uint8_t *)(scratch + n);
+  for (int64_t i = 0; i < n; i++) column[i] = values[i * stride];
+  selection_mark(column, n, count, scratch, marks);
+  for (int64_t i = 0; i < n; i++) kept[i * kept_stride] = marks[i];
+  free(column);
+  return ESPALIER_OK;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

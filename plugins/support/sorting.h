@@ -1,5 +1,4 @@
 // sorting.h: floats in ascending order, by a radix sort of their bits: three passes of 11 bits each.
-// Shared by bundled plugins; a plugin of your own needs only espalier_plugin.h. Keeps no state.
 
 #ifndef ESPALIER_SUPPORT_SORTING_H
 #define ESPALIER_SUPPORT_SORTING_H
@@ -92,4 +91,4 @@ static inline struct sorting_room make_sorting_room(int64_t columns) {
     .sums = sums, .values = values, .sorted = values + count, .keys = keys, .others = keys + count};
 }
 
-#endif  // ESPALIER_SUPPORT_SORTING_H
+#endif

@@ -4,22 +4,17 @@
 #define ESPALIER_SUPPORT_TOTAL_H
 
 #include <math.h>
-#include <stdio.h>
 
-#include "espalier_plugin.h"
+#include "report.h"
 
 // Fails with ESPALIER_INVALID_ARGUMENT for shares or a total that make no sense.
-static inline int32_t total_check(const espalier_share *const *shares, int64_t count, double total,
+static inline int32_t check_total(const espalier_share *const *shares, int64_t count, double total,
                                   espalier_message *message) {
-  if (!(total >= 0 && total <= 1)) {
-    snprintf(message->text, message->capacity, "the total sparsity is %g; it must be 0...1", total);
-    return ESPALIER_INVALID_ARGUMENT;
-  }
+  if (!(total >= 0 && total <= 1)) return refuse(message, "the total sparsity is %g; it must be 0...1", total);
   for (int64_t i = 0; i < count; i++) {
     if (shares[i]->elements >= 1) continue;
-    snprintf(message->text, message->capacity, "%s has %lld elements; at least 1 is needed", shares[i]->tensor,
-             (long long)shares[i]->elements);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message, "%s has %lld elements; at least 1 is needed", shares[i]->tensor,
+                  (long long)shares[i]->elements);
   }
   return ESPALIER_OK;
 }
@@ -57,11 +52,9 @@ static inline void total_reach(const espalier_host *host, const espalier_share *
     sparsities[i] = fmin(1, fmax(0, wish));
   }
   if (held == 0) return;
-  char text[200];
-  snprintf(text, sizeof text,
+  diagnose(host, ESPALIER_LOG_WARNING, "clamped", NULL,
            "%lld of %lld tensors were to lose less than nothing or more than everything; they are held at 0 or 1, the "
            "others moved by %.4g", (long long)held, (long long)count, high);
-  host->diagnose(host, ESPALIER_LOG_WARNING, "clamped", NULL, text);
 }
 
 #endif

@@ -1,13 +1,8 @@
 // units.h: checked units, as unit selectors rely on them.
-// Shared by bundled plugins; a plugin of your own needs only espalier_plugin.h. Allocates nothing, keeps no state.
 
 #ifndef ESPALIER_SUPPORT_UNITS_H
 #define ESPALIER_SUPPORT_UNITS_H
 
-#include <math.h>
-#include <stdio.h>
-
-#include "espalier_plugin.h"
 #include "moments.h"
 
 // Fails with ESPALIER_INVALID_ARGUMENT unless the units are of one of `kinds` (a sum of ESPALIER_UNIT_...) and there
@@ -17,14 +12,12 @@ static inline int32_t check_units(const espalier_units *units, uint32_t kinds, c
   const int known = units->unit == ESPALIER_UNIT_HEAD || units->unit == ESPALIER_UNIT_NEURON ||
                     units->unit == ESPALIER_UNIT_CHANNEL || units->unit == ESPALIER_UNIT_LAYER;
   if (!known || ((uint32_t)units->unit & kinds) == 0) {
-    snprintf(message->text, message->capacity, "units of kind %d were given; this method scores %s",
-             (int)units->unit, names);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message, "units of kind %d were given; this method scores %s",
+                  (int)units->unit, names);
   }
   if (units->count < 1 || units->width < 1) {
-    snprintf(message->text, message->capacity, "%lld units of %lld columns were given; at least 1 of each is needed",
-             (long long)units->count, (long long)units->width);
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message, "%lld units of %lld columns were given; at least 1 of each is needed",
+                  (long long)units->count, (long long)units->width);
   }
   return ESPALIER_OK;
 }
@@ -33,18 +26,16 @@ static inline int32_t check_units(const espalier_units *units, uint32_t kinds, c
 // moments of its inputs.
 static inline int32_t check_unit_matrices(const espalier_units *units, int64_t most, espalier_message *message) {
   if (units->matrices == NULL || units->matrix_count < 1 || units->matrix_count > most) {
-    snprintf(message->text, message->capacity,
-             "the %lld units of layer %lld come with %lld matrices that read them; expected is %s",
-             (long long)units->count, (long long)units->layer,
-             (long long)(units->matrices == NULL ? 0 : units->matrix_count), most == 1 ? "1" : "at least 1");
-    return ESPALIER_INVALID_ARGUMENT;
+    return refuse(message,
+                  "the %lld units of layer %lld come with %lld matrices that read them; expected is %s",
+                  (long long)units->count, (long long)units->layer,
+                  (long long)(units->matrices == NULL ? 0 : units->matrix_count), most == 1 ? "1" : "at least 1");
   }
   for (int64_t k = 0; k < units->matrix_count; k++) {
     const espalier_matrix *matrix = units->matrices[k];
     if (matrix->columns % units->width != 0 || matrix->columns / units->width != units->count) {
-      snprintf(message->text, message->capacity, "%s has %lld columns; %lld units of %lld columns were given",
-               matrix->tensor, (long long)matrix->columns, (long long)units->count, (long long)units->width);
-      return ESPALIER_INVALID_ARGUMENT;
+      return refuse(message, "%s has %lld columns; %lld units of %lld columns were given",
+                    matrix->tensor, (long long)matrix->columns, (long long)units->count, (long long)units->width);
     }
     const int32_t status = check_moments(matrix, message);
     if (status != ESPALIER_OK) return status;
@@ -57,9 +48,8 @@ static inline int32_t set_unit_score(const espalier_units *units, int64_t unit, 
                                      double *scores, espalier_message *message) {
   scores[unit] = score;
   if (isfinite(score)) return ESPALIER_OK;
-  snprintf(message->text, message->capacity, "the score of unit %lld of %lld (layer %lld) is %g; check %s",
-           (long long)unit, (long long)units->count, (long long)units->layer, score, from);
-  return ESPALIER_INVALID_ARGUMENT;
+  return refuse(message, "the score of unit %lld of %lld (layer %lld) is %g; check %s",
+                (long long)unit, (long long)units->count, (long long)units->layer, score, from);
 }
 
-#endif  // ESPALIER_SUPPORT_UNITS_H
+#endif

@@ -9,22 +9,17 @@
 // they are scores of weights. For `second` it leaves out the 1/2, which changes no order. In double, rounded once.
 
 #include <math.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
+#include "declare.h"
 #include "gradients.h"
 #include "rows.h"
 
-enum order { ORDER_FIRST, ORDER_SECOND, ORDER_MIXED };
+enum { ORDER };
+enum { FIRST, SECOND, MIXED };
 
-struct taylor_job {
-  const espalier_matrix *matrix;
-  enum order order;
-};
-
-static int32_t score_row(const void *context, int64_t row, float *scores) {
-  const struct taylor_job *job = context;
-  const espalier_matrix *matrix = job->matrix;
+static int32_t score_row(const struct scoring *scoring, int64_t row, float *scores) {
+  const espalier_matrix *matrix = scoring->matrix;
+  const int order = (int)scoring->parameters[ORDER];
   const espalier_gradients *gradients = matrix->gradients;
   const double samples = (double)gradients->samples;
   for (int64_t j = 0; j < matrix->columns; j++) {
@@ -32,59 +27,27 @@ static int32_t score_row(const void *context, int64_t row, float *scores) {
     const double weight = matrix->weights[i];
     const double first = weight * ((double)gradients->sum[i] / samples);
     const double second = 0.5 * weight * weight * ((double)gradients->sum_of_squares[i] / samples);
-    scores[j] = (float)(job->order == ORDER_FIRST ? fabs(first) :
-                        job->order == ORDER_SECOND ? second : fabs(first - second));
+    scores[j] = (float)(order == FIRST ? fabs(first) : order == SECOND ? second : fabs(first - second));
   }
   return ESPALIER_OK;
 }
 
-// parameters[0] is the order.
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
-  const int32_t status = check_gradients(matrix, matrix->gradients, "the model's loss", message);
+  const int32_t status = check_gradients(matrix, message);
   if (status != ESPALIER_OK) return status;
-  const struct taylor_job job = {.matrix = matrix, .order = (enum order)parameters[0]};
-  return score_rows(host, matrix, score_row, &job, scores, message);
+  const struct scoring scoring = {.host = host, .matrix = matrix, .parameters = parameters};
+  return score_rows(&scoring, score_row, scores, message);
 }
 
-static const char *const order_words[] = {"first", "second", "mixed"};
-
-static const espalier_parameter order_choice = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_CHOICE,
-  .name = "order",
-  .summary = "first: |W * gradient|; second: 1/2 W^2 * squared gradient; mixed: their difference",
-  .default_value = 0,
-  .minimum = 0,
-  .maximum = sizeof order_words / sizeof order_words[0] - 1,
-  .choice_count = sizeof order_words / sizeof order_words[0],
-  .choices = order_words,
+static const espalier_parameter *const parameter_list[] = {
+  [ORDER] = CHOICE("order", FIRST,
+                   "first: |W * gradient|; second: 1/2 W^2 * squared gradient; mixed: their difference",
+                   "first", "second", "mixed"),
 };
 
-static const espalier_parameter *const parameter_list[] = {&order_choice};
-
-static const espalier_selector selector = {
-  .struct_size = sizeof(espalier_selector),
-  .statistics = ESPALIER_STATISTICS_GRADIENTS,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "taylor",
-  .version = "1.0.0",
-  .summary = "Taylor expansion of the loss: |W * g|, 1/2 W^2 g^2, or both (Molchanov et al. 2017; Ma et al. 2023)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2305.11627",
-  .get_extension = get_extension,
-};
+SELECTOR_PLUGIN(
+  "taylor", "Taylor expansion of the loss: |W * g|, 1/2 W^2 g^2, or both (Molchanov et al. 2017; Ma et al. 2023)",
+  "https://arxiv.org/abs/2305.11627",
+  .statistics = ESPALIER_STATISTICS_GRADIENTS, .default_group = ESPALIER_GROUP_MATRIX, PARAMETERS(parameter_list),
+  .score = score);

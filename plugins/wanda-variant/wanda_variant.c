@@ -13,31 +13,22 @@
 // weights grow by a factor of at least 1 + 1 / columns, so fp32 keeps their order.
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
-#include "moments.h"
+#include "declare.h"
 #include "rows.h"
 #include "sorting.h"
 
-struct variant_job {
-  const espalier_host *host;
-  const espalier_matrix *matrix;
-  const float *norms;  // [columns] ||X_j||_2
-};
-
-static int32_t score_row_in(const struct variant_job *job, int64_t row, const struct sorting_room *room,
+static int32_t score_row_in(const struct scoring *scoring, int64_t row, const struct sorting_room *room,
                             float *scores) {
-  const int64_t columns = job->matrix->columns;
-  const float *weights = job->matrix->weights + row * columns;
+  const int64_t columns = scoring->matrix->columns;
+  const float *weights = scoring->matrix->weights + row * columns;
   for (int64_t j = 0; j < columns; j++) {
-    room->values[j] = fabsf(weights[j]) * job->norms[j];
+    room->values[j] = fabsf(weights[j]) * scoring->norms[j];
     room->sorted[j] = room->values[j];
   }
   const int64_t bad = find_not_finite(room->values, columns);
   if (bad < columns) return give_up_row(scores, columns, bad, room->values[bad]);
-  const int32_t status = sort_ascending(job->host, room->sorted, columns, room->keys, room->others);
+  const int32_t status = sort_ascending(scoring->host, room->sorted, columns, room->keys, room->others);
   if (status != ESPALIER_OK) return status;
   double total = 0;
   for (int64_t k = 0; k < columns; k++) {
@@ -53,47 +44,20 @@ static int32_t score_row_in(const struct variant_job *job, int64_t row, const st
   return ESPALIER_OK;
 }
 
-static int32_t score_row(const void *context, int64_t row, float *scores) {
-  const struct variant_job *job = context;
-  const struct sorting_room room = make_sorting_room(job->matrix->columns);
+static int32_t score_row(const struct scoring *scoring, int64_t row, float *scores) {
+  const struct sorting_room room = make_sorting_room(scoring->matrix->columns);
   if (room.sums == NULL) return ESPALIER_OUT_OF_MEMORY;
-  const int32_t status = score_row_in(job, row, &room, scores);
+  const int32_t status = score_row_in(scoring, row, &room, scores);
   free(room.sums);
   return status;
 }
 
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
-  (void)parameters;
-  int32_t status;
-  float *norms = make_norm_powers(matrix, 1, "check the dataset", &status, message);
-  if (norms == NULL) return status;
-  const struct variant_job job = {.host = host, .matrix = matrix, .norms = norms};
-  status = score_rows(host, matrix, score_row, &job, scores, message);
-  free(norms);
-  return status;
+  return score_rows_by_norms(host, matrix, parameters, score_row, scores, message);
 }
 
-static const espalier_selector selector = {
-  .struct_size = sizeof(espalier_selector),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .default_group = ESPALIER_GROUP_MATRIX,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "wanda-variant",
-  .version = "1.0.0",
-  .summary = "Wanda's variant: share of the row's |W| * ||X|| up to the weight (Sun et al. 2023)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2306.11695",
-  .get_extension = get_extension,
-};
+SELECTOR_PLUGIN(
+  "wanda-variant", "Wanda's variant: share of the row's |W| * ||X|| up to the weight (Sun et al. 2023)",
+  "https://arxiv.org/abs/2306.11695",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, .default_group = ESPALIER_GROUP_MATRIX, .score = score);

@@ -12,80 +12,39 @@
 // power is taken in double and rounded once.
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "espalier_plugin.h"
-#include "moments.h"
+#include "declare.h"
+#include "rows.h"
 
-struct rows_job {
-  const float *weights;  // [rows, columns]
-  const float *factors;  // [columns] n_j^e
-  float *scores;         // [rows, columns]
-  int64_t columns;
-};
+enum { NORM_EXPONENT };
 
-// scores[row, :] = |weights[row, :]| * factors
-static int32_t score_row(void *context, int64_t row) {
-  const struct rows_job *job = context;
-  const float *restrict weights = job->weights + row * job->columns;
-  const float *restrict factors = job->factors;
-  float *restrict scores = job->scores + row * job->columns;
-  for (int64_t j = 0; j < job->columns; j++) scores[j] = fabsf(weights[j]) * factors[j];
+static int32_t score_row(const struct scoring *scoring, int64_t row, float *restrict scores) {
+  const int64_t columns = scoring->matrix->columns;
+  const float *restrict weights = scoring->matrix->weights + row * columns;
+  const float *restrict powers = scoring->norms;
+  for (int64_t j = 0; j < columns; j++) scores[j] = fabsf(weights[j]) * powers[j];
   return ESPALIER_OK;
 }
 
-// Rows are independent; parallel_for polls for cancellation between them. parameters[0] is normExponent.
 static int32_t score(const espalier_host *host, const espalier_matrix *matrix, const double *parameters,
                      float *scores, espalier_message *message) {
-  int32_t status;
-  float *factors = make_norm_powers(matrix, parameters[0], "check the dataset, or take a smaller normExponent",
-                                    &status, message);
-  if (factors == NULL) return status;
-  struct rows_job job = {
-    .weights = matrix->weights, .factors = factors, .scores = scores, .columns = matrix->columns};
-  status = host->parallel_for(host, matrix->rows, score_row, &job);
-  if (status != ESPALIER_OK && status != ESPALIER_CANCELLED) {
-    espalier_report(message, status, "the host could not run a parallel loop over the rows");
-  }
-  free(factors);
+  float *powers;
+  int32_t status = make_norm_powers(matrix, parameters[NORM_EXPONENT],
+                                    "check the dataset, or take a smaller normExponent", &powers, message);
+  if (status != ESPALIER_OK) return status;
+  const struct scoring scoring = {.host = host, .matrix = matrix, .norms = powers};
+  status = write_rows(&scoring, score_row, scores, message);
+  free(powers);
   return status;
 }
 
-static const espalier_parameter norm_exponent = {
-  .struct_size = sizeof(espalier_parameter),
-  .type = ESPALIER_NUMBER,
-  .name = "normExponent",
-  .summary = "Exponent of the activation norm: 1 as published, 0 ignores activations",
-  .default_value = 1,
-  .minimum = 0,
-  .maximum = 4,
+static const espalier_parameter *const parameter_list[] = {
+  [NORM_EXPONENT] = NUMBER("normExponent", 1, 0, 4,
+                           "Exponent of the activation norm: 1 as published, 0 ignores activations"),
 };
 
-static const espalier_parameter *const parameter_list[] = {&norm_exponent};
-
-static const espalier_selector selector = {
-  .struct_size = sizeof(espalier_selector),
-  .statistics = ESPALIER_STATISTICS_MOMENTS,
-  .default_group = ESPALIER_GROUP_ROW,
-  .parameter_count = sizeof parameter_list / sizeof parameter_list[0],
-  .parameters = parameter_list,
-  .score = score,
-};
-
-static const void *get_extension(const char *id) {
-  return strcmp(id, ESPALIER_SELECTOR) == 0 ? &selector : NULL;
-}
-
-const espalier_plugin_descriptor espalier_plugin = {
-  .struct_size = sizeof(espalier_plugin_descriptor),
-  .abi_major = ESPALIER_ABI_MAJOR,
-  .abi_minor = ESPALIER_ABI_MINOR,
-  .id = "wanda",
-  .version = "1.0.0",
-  .summary = "Wanda: magnitude of the weight times the norm of its input, |W| * ||X|| (Sun et al. 2023)",
-  .vendor = "Espalier",
-  .licence = "Apache-2.0",
-  .url = "https://arxiv.org/abs/2306.11695",
-  .get_extension = get_extension,
-};
+SELECTOR_PLUGIN(
+  "wanda", "Wanda: magnitude of the weight times the norm of its input, |W| * ||X|| (Sun et al. 2023)",
+  "https://arxiv.org/abs/2306.11695",
+  .statistics = ESPALIER_STATISTICS_MOMENTS, .default_group = ESPALIER_GROUP_ROW, PARAMETERS(parameter_list),
+  .score = score);

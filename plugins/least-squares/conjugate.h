@@ -6,25 +6,36 @@
 // with its own step lengths; products in fp32, sums in double. At the end each pruned place gets what restoring its
 // weight alone would make of it, [(w - x) A]_p / A_pp: what the weight is worth now, for those who choose again.
 
-#ifndef ESPALIER_SUPPORT_CONJUGATE_H
-#define ESPALIER_SUPPORT_CONJUGATE_H
+#ifndef ESPALIER_CONJUGATE_H
+#define ESPALIER_CONJUGATE_H
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "algebra.h"
 #include "gram.h"
 
 // What one fit works on, one array of floats each.
 struct conjugate {
+  const espalier_matrix *matrix;
   int64_t columns;
   const uint8_t *kept;   // [rows, columns]
-  const float *a;        // [columns, columns]
+  float damping;         // d
+  float *a;              // [columns, columns]
   float *x;              // [rows, columns] the caller's weights
   float *residual;       // [rows, columns] w A - x A, masked while steps are taken
   float *direction;      // [rows, columns]
   float *image;          // [rows, columns] direction A
   double *energy;        // [rows] r . r / diag A
 };
+
+// A, an input of which was always 0 having nothing to fit.
+static inline int32_t conjugate_damp_row(void *context, int64_t i) {
+  const struct conjugate *fit = context;
+  const int64_t n = fit->columns;
+  memcpy(fit->a + i * n, fit->matrix->gram->products + i * n, (size_t)n * sizeof *fit->a);
+  fit->a[i * n + i] += fit->damping > 0 ? fit->damping : 1e-20f;
+  return ESPALIER_OK;
+}
 
 // image = w A before, residual = image - x A after: residual, direction and energy of the start.
 static inline int32_t conjugate_start_row(void *context, int64_t row) {
@@ -84,26 +95,27 @@ static inline int32_t conjugate_worth_row(void *context, int64_t row) {
 
 // residual = w A - x A.
 static inline int32_t conjugate_residual(const espalier_host *host, const espalier_linear_algebra *algebra,
-                                         const espalier_matrix *matrix, const struct conjugate *fit) {
-  const int64_t rows = matrix->rows, n = fit->columns;
-  const int32_t status = algebra->product_f32(host, 0, 0, rows, n, n, 1, matrix->weights, n, fit->a, n, 0,
+                                         const struct conjugate *fit) {
+  const int64_t rows = fit->matrix->rows, n = fit->columns;
+  const int32_t status = algebra->product_f32(host, 0, 0, rows, n, n, 1, fit->matrix->weights, n, fit->a, n, 0,
                                               fit->residual, n);
   if (status != ESPALIER_OK) return status;
   return algebra->product_f32(host, 0, 0, rows, n, n, -1, fit->x, n, fit->a, n, 1, fit->residual, n);
 }
 
 static inline int32_t conjugate_run(const espalier_host *host, const espalier_linear_algebra *algebra,
-                                    const espalier_matrix *matrix, struct conjugate *fit, int64_t steps) {
-  const int64_t rows = matrix->rows, n = fit->columns;
-  int32_t status = host->parallel_for(host, rows, conjugate_mask_row, fit);
-  if (status == ESPALIER_OK) status = conjugate_residual(host, algebra, matrix, fit);
+                                    struct conjugate *fit, int64_t steps) {
+  const int64_t rows = fit->matrix->rows, n = fit->columns;
+  int32_t status = host->parallel_for(host, n, conjugate_damp_row, fit);
+  if (status == ESPALIER_OK) status = host->parallel_for(host, rows, conjugate_mask_row, fit);
+  if (status == ESPALIER_OK) status = conjugate_residual(host, algebra, fit);
   if (status == ESPALIER_OK) status = host->parallel_for(host, rows, conjugate_start_row, fit);
   for (int64_t step = 0; step < steps && status == ESPALIER_OK; step++) {
     if (host->cancelled(host)) return ESPALIER_CANCELLED;
     status = algebra->product_f32(host, 0, 0, rows, n, n, 1, fit->direction, n, fit->a, n, 0, fit->image, n);
     if (status == ESPALIER_OK) status = host->parallel_for(host, rows, conjugate_step_row, fit);
   }
-  if (status == ESPALIER_OK) status = conjugate_residual(host, algebra, matrix, fit);
+  if (status == ESPALIER_OK) status = conjugate_residual(host, algebra, fit);
   if (status == ESPALIER_OK) status = host->parallel_for(host, rows, conjugate_worth_row, fit);
   return status;
 }
@@ -111,9 +123,8 @@ static inline int32_t conjugate_run(const espalier_host *host, const espalier_li
 // Takes `steps` from `weights`, whose pruned places do not count. d = damping * mean(diag G).
 static inline int32_t conjugate_fit(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                                     double damping, int64_t steps, float *weights, espalier_message *message) {
-  const espalier_linear_algebra *algebra = algebra_of(host, message);
-  if (algebra == NULL) return ESPALIER_FAILED;
-  int32_t status = gram_check(matrix, message);
+  const espalier_linear_algebra *algebra;
+  int32_t status = begin_with_gram(host, matrix, &algebra, message);
   if (status != ESPALIER_OK) return status;
   const int64_t n = matrix->columns, numel = matrix->rows * n;
   float *a = malloc((size_t)(n * n) * sizeof *a);
@@ -122,12 +133,10 @@ static inline int32_t conjugate_fit(const espalier_host *host, const espalier_ma
   if (a == NULL || room == NULL || energy == NULL) {
     status = espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for conjugate gradients");
   } else {
-    const float d = (float)(damping * gram_mean_diagonal(matrix->gram));
-    for (int64_t i = 0; i < n * n; i++) a[i] = matrix->gram->products[i];
-    for (int64_t j = 0; j < n; j++) a[j * n + j] += d > 0 ? d : 1e-20f;  // an input that was always 0 has nothing to fit
-    struct conjugate fit = {.columns = n, .kept = kept, .a = a, .x = weights, .residual = room,
-                            .direction = room + numel, .image = room + 2 * numel, .energy = energy};
-    status = algebra_report(conjugate_run(host, algebra, matrix, &fit, steps), message);
+    struct conjugate fit = {.matrix = matrix, .columns = n, .kept = kept, .a = a, .x = weights, .residual = room,
+                            .direction = room + numel, .image = room + 2 * numel, .energy = energy,
+                            .damping = (float)(damping * gram_mean_diagonal(matrix->gram))};
+    status = algebra_report(conjugate_run(host, algebra, &fit, steps), message);
   }
   free(energy);
   free(room);
