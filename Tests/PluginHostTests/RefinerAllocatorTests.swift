@@ -209,6 +209,23 @@ import Testing
     }
   }
 
+  /// No score is above a mean that is no number: without a look at it the layer would pass for one without outliers.
+  @Test(arguments: [Float.nan, .infinity])
+  func owlRefusesWeightsThatAreNoNumbers(weight: Float) throws {
+    var layer = try Layer("wide")
+    layer.sample.weights[2 * 64 + 9] = weight
+    let allocator = try SolverGolden.registry().allocator(id: "owl")
+    let parameters = Layer.values(allocator.description.method, [:])
+    do {
+      _ = try layer.sample.withInput {
+        try allocator.measure([$0], parameters: parameters, monitor: Monitor(), diagnostics: Diagnostics())
+      }
+      Issue.record("accepted")
+    } catch PluginError.failed("owl", _, 2, let message) {
+      #expect(message.hasPrefix("the scores |W| * ||X|| in row 2 of it add up to \(weight.isNaN ? "nan" : "inf");"))
+    }
+  }
+
   static let points = [0, 0.25, 0.5, 0.75]
   static let curves = [[3, 3.05, 3.3, 5], [3, 3.2, 3.5, 3.9], [3, 2.9, 3.3, 3.2]]
   static func shares(_ curves: [[Double]], elements: (Int) -> Int) -> [Share] {

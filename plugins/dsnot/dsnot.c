@@ -67,6 +67,7 @@ static int32_t exchange(const struct refine_job *job, struct row *row, uint8_t *
   for (int64_t j = 0; j < row->columns; j++) error += row->was[j] ? 0 : row->gains[j];
   const int sign = error > 0 ? 1 : -1;
   for (int64_t cycle = 0; cycle < job->cycles && fabs(error) > job->threshold; cycle++) {
+    if (job->host->cancelled(job->host)) return ESPALIER_CANCELLED;
     const int64_t restored = find_restored(row, sign);
     if (restored < 0) break;
     const int64_t size = job->pattern_size, first = size > 0 ? restored - restored % size : 0;

@@ -35,7 +35,8 @@ static int32_t score_row(void *context, int64_t row) {
   return ESPALIER_OK;
 }
 
-// Adds a matrix's sum or count of scores to `*sum`.
+// Adds a matrix's sum or count of scores to `*sum`. Fails with ESPALIER_INVALID_ARGUMENT if that is not finite: no
+// score is above a mean that is no number, and the layer would pass for one without outliers.
 static int32_t add_scores(const espalier_host *host, const espalier_matrix *matrix, double threshold, double *sum,
                           espalier_message *message) {
   float *norms;
@@ -48,7 +49,13 @@ static int32_t add_scores(const espalier_host *host, const espalier_matrix *matr
     struct score_job job = {.matrix = matrix, .norms = norms, .threshold = threshold, .results = results};
     status = run_loop(host, matrix->rows, score_row, &job, "rows", message);
   }
-  for (int64_t i = 0; i < matrix->rows && status == ESPALIER_OK; i++) *sum += results[i];
+  for (int64_t i = 0; i < matrix->rows && status == ESPALIER_OK; i++) {
+    *sum += results[i];
+    if (!isfinite(results[i])) {
+      status = refuse(message, "the scores |W| * ||X|| in row %lld of %s add up to %g; check the checkpoint",
+                      (long long)i, matrix->tensor, results[i]);
+    }
+  }
   free(norms);
   free(results);
   return status;

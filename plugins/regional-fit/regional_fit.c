@@ -37,6 +37,7 @@ static int32_t step_matrix(void *context, int64_t i) {
   const struct step_job *job = context;
   const espalier_matrix *matrix = job->block->matrices[i];
   for (int64_t row = 0; row < matrix->rows; row++) {
+    if (job->host->cancelled(job->host)) return ESPALIER_CANCELLED;
     const int64_t at = row * matrix->columns;
     const uint8_t *restrict kept = job->block->kept[i] + at;
     const float *restrict gradients = job->block->gradients[i] + at;

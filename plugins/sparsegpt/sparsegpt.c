@@ -149,6 +149,7 @@ static int32_t solve_rows(void *context, int64_t tile) {
   }
   int32_t status = ESPALIER_OK;
   for (int64_t j = 0; j < width && status == ESPALIER_OK; j++) {
+    if (job->host->cancelled(job->host)) status = ESPALIER_CANCELLED;
     if (job->budget->pattern_size > 0 && j % job->budget->pattern_size == 0) choose_in_group(job, j, w, kept);
     const float *upper = job->upper + (job->first + j) * n + job->first;
     float error[LANES];

@@ -8,6 +8,8 @@
 #include "declare.h"
 #include "loops.h"
 
+#define POLL (INT64_C(1) << 20)  // weights between two looks for cancellation
+
 struct group_job {
   const espalier_host *host;
   const float *dense;
@@ -21,12 +23,14 @@ static int32_t move_group(const struct group_job *job, int64_t first, int64_t co
   double sum = 0;
   int64_t kept = 0;
   for (int64_t k = 0, i = first; k < count; k++, i += stride) {
+    if (k % POLL == POLL - 1 && job->host->cancelled(job->host)) return ESPALIER_CANCELLED;
     if (job->kept[i]) kept++;
     else sum += job->dense[i];
   }
   if (kept == 0 || kept == count) return ESPALIER_OK;
   const double share = sum / (double)kept;
   for (int64_t k = 0, i = first; k < count; k++, i += stride) {
+    if (k % POLL == POLL - 1 && job->host->cancelled(job->host)) return ESPALIER_CANCELLED;
     if (job->kept[i]) job->weights[i] = (float)(job->dense[i] + share);
   }
   return ESPALIER_OK;
