@@ -74,6 +74,27 @@ import Testing
     }
   }
 
+  /// Of inputs that are always 0 no fraction is a damping: said at once, not after three raises from 0 to 0.
+  @Test(arguments: ["least-squares", "least-squares-dense", "alps"])
+  func inputsThatNeverFireAreRefused(id: String) throws {
+    let zeros = [Float](repeating: 0, count: 32 * 32)
+    let old = try Layer("small")
+    let layer = Layer(
+      weights: old.sample.weights, columns: 32, moments: try #require(old.sample.moments), gram: zeros, cross: zeros)
+    let diagnostics = Diagnostics()
+    do {
+      if id == "alps" {
+        _ = try layer.solve(id, Budget(target: .ratio(0.5), group: .row), diagnostics: diagnostics)
+      } else {
+        _ = try layer.compensate(id, Layer.kept("small/mask/row"), diagnostics: diagnostics)
+      }
+      Issue.record("accepted")
+    } catch PluginError.failed(id, "it", 2, let message) {
+      #expect(message == "all inputs of it are 0 for every token; check the dataset")
+    }
+    #expect(diagnostics.all.kept.isEmpty)
+  }
+
   @Test func denseInputsThatAreTheSameChangeNothing() throws {
     let old = try Layer("small")
     let layer = Layer(

@@ -33,20 +33,23 @@ static inline int32_t damped_gram_invert(const espalier_host *host, const espali
   return algebra->cholesky_inverse_f64(host, n, gram->inverse, n);
 }
 
-// d = fraction * mean(diag G), raised where that does not do (see factor_damped). Free it whatever the status.
+// d = fraction * mean(diag G), raised where that does not do (see factor_damped). Fails with ESPALIER_INVALID_ARGUMENT
+// if no input fires. Free it whatever the status.
 static inline int32_t damped_gram_prepare(const espalier_host *host, const espalier_linear_algebra *algebra,
                                           const espalier_matrix *matrix, double fraction, int with_inverse,
                                           struct damped_gram *gram, espalier_message *message) {
   const int64_t n = matrix->columns;
   const size_t bytes = (size_t)(n * n) * sizeof(double);
   *gram = (struct damped_gram){.n = n, .damping = fraction * gram_mean_diagonal(matrix->gram)};
+  int32_t status = check_gram_fires(matrix, message);
+  if (status != ESPALIER_OK) return status;
   gram->a = malloc(bytes);
   gram->factor = malloc(bytes);
   if (with_inverse) gram->inverse = malloc(bytes);
   if (gram->a == NULL || gram->factor == NULL || (with_inverse && gram->inverse == NULL)) {
     return espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for the damped Gram matrix in double");
   }
-  int32_t status = widen(host, matrix->gram->products, n, n, gram->a);
+  status = widen(host, matrix->gram->products, n, n, gram->a);
   if (status == ESPALIER_OK) status = widen(host, matrix->gram->products, n, n, gram->factor);
   if (status != ESPALIER_OK) return algebra_report(status, message);
   status = factor_damped(host, algebra, matrix->tensor, n, gram->factor, &gram->damping, message);

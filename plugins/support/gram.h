@@ -46,4 +46,10 @@ static inline double gram_mean_diagonal(const espalier_gram *gram) {
   return sum / (double)gram->count;
 }
 
+// Fails with ESPALIER_INVALID_ARGUMENT if all inputs are 0 for every token: then there is no unit of damping.
+static inline int32_t check_gram_fires(const espalier_matrix *matrix, espalier_message *message) {
+  if (gram_mean_diagonal(matrix->gram) > 0) return ESPALIER_OK;
+  return refuse(message, "all inputs of %s are 0 for every token; check the dataset", matrix->tensor);
+}
+
 #endif

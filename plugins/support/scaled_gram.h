@@ -34,9 +34,8 @@ static inline int32_t scale_gram(const espalier_host *host, const espalier_matri
   const espalier_gram *gram = matrix->gram;
   const int64_t n = gram->count;
   const double mean = gram_mean_diagonal(gram);
-  if (!(mean > 0)) {
-    return refuse(message, "all inputs of %s are 0 for every token; check the dataset", matrix->tensor);
-  }
+  const int32_t status = check_gram_fires(matrix, message);
+  if (status != ESPALIER_OK) return status;
   for (int64_t i = 0; i < n; i++) norms[i] = sqrt(gram->products[i * (n + 1)] + damping) + 1e-8 * sqrt(mean);
   struct gram_scaling scaling = {.gram = gram, .damping = damping, .norms = norms, .scaled = scaled};
   return algebra_report(host->parallel_for(host, n, scale_gram_row, &scaling), message);
