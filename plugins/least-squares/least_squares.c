@@ -11,13 +11,19 @@
 #include "espalier_plugin.h"
 #include "fit_on_mask.h"
 
+enum { DAMPING, STEPS, FINISH };
+enum { FINISH_EXACT, FINISH_STEPS };
+
 static int32_t compensate(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                           const espalier_budget *budget, const double *parameters, float *weights, float *bias,
                           espalier_message *message) {
-  (void)budget, (void)bias;
-  const int64_t steps = (int64_t)parameters[1];
-  if (steps > 0) return conjugate_fit(host, matrix, kept, parameters[0], steps, weights, message);
-  return fit_on_mask(host, matrix, kept, parameters[0], 0, weights, message);
+  (void)bias;
+  const int64_t steps = (int64_t)parameters[STEPS];
+  const int is_last = budget == NULL || budget->rounds_left == 0;
+  if (steps > 0 && (!is_last || (int)parameters[FINISH] == FINISH_STEPS)) {
+    return conjugate_fit(host, matrix, kept, parameters[DAMPING], steps, weights, message);
+  }
+  return fit_on_mask(host, matrix, kept, parameters[DAMPING], 0, weights, message);
 }
 
 static const espalier_parameter damping = {
@@ -34,13 +40,27 @@ static const espalier_parameter steps = {
   .struct_size = sizeof(espalier_parameter),
   .type = ESPALIER_INTEGER,
   .name = "steps",
-  .summary = "0 solves exactly; otherwise so many steps of conjugate gradients, for runs in many rounds",
-  .default_value = 0,
+  .summary = "Steps of conjugate gradients in each round but the last; 0 solves exactly in all",
+  .default_value = 8,
   .minimum = 0,
   .maximum = 1000,
 };
 
-static const espalier_parameter *const parameter_list[] = {&damping, &steps};
+static const char *const finishes[] = {"exact", "steps"};
+
+static const espalier_parameter finish = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_CHOICE,
+  .name = "finish",
+  .summary = "The last round: exact, or steps of conjugate gradients like those before",
+  .default_value = FINISH_EXACT,
+  .minimum = 0,
+  .maximum = FINISH_STEPS,
+  .choice_count = sizeof finishes / sizeof finishes[0],
+  .choices = finishes,
+};
+
+static const espalier_parameter *const parameter_list[] = {&damping, &steps, &finish};
 
 static const espalier_compensator compensator = {
   .struct_size = sizeof(espalier_compensator),

@@ -37,9 +37,12 @@ package struct MatrixInput {
 package struct Budget: Sendable, Equatable {
   package let target: SparsityTarget
   package let group: MaskGroup
+  /// Rounds that follow and choose the mask anew.
+  package let roundsLeft: Int
 
-  package init(target: SparsityTarget, group: MaskGroup) {
+  package init(target: SparsityTarget, group: MaskGroup, roundsLeft: Int = 0) {
     self.target = target
     self.group = group
+    self.roundsLeft = roundsLeft
   }
 }
