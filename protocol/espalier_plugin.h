@@ -366,8 +366,8 @@ typedef struct espalier_budget {
   double sparsity;        // 0...1: floor(n * sparsity) weights of each group of n; 0 for a pattern
   int64_t pattern_prune;  // N of every M consecutive weights of a row; both 0 for a fraction
   int64_t pattern_size;   // M; divides the columns
-  uint32_t rounds_left;   // rounds that follow this one and choose the mask anew; 0 in the last, and if there is one only
-  uint32_t reserved;      // 0
+  uint32_t round;         // where a method is called in rounds that choose the mask anew: how many came before,
+  uint32_t rounds_left;   // and how many follow; both 0 if there is one only
 } espalier_budget;
 
 // ---------------------------------------------------------------------------------------------------------------------

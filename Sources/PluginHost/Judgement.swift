@@ -104,6 +104,7 @@ extension Budget {
       budget.pattern_prune = Int64(prune)
       budget.pattern_size = Int64(size)
     }
+    budget.round = UInt32(clamping: round)
     budget.rounds_left = UInt32(clamping: roundsLeft)
     return budget
   }

@@ -53,11 +53,12 @@ import Testing
   func stepsLeadToTheSameWeights(matrix: String, group: String) throws {
     let layer = try Layer(matrix), kept = try Layer.kept("\(matrix)/mask/\(group)")
     let exact = try layer.compensate("least-squares", kept)
-    let few = try layer.compensate(
-      "least-squares", kept, nil, ["steps": .integer(2), "finish": .choice(index: 1, word: "steps")])
-    let round = Budget(target: .ratio(0.5), group: .row, roundsLeft: 1)
-    let many = try layer.compensate("least-squares", kept, round, ["steps": .integer(60)])
-    #expect(try layer.compensate("least-squares", kept, nil, ["steps": .integer(2)]).weights == exact.weights)
+    let last = Budget(target: .ratio(0.5), group: .row, round: 1)
+    let earlier = Budget(target: .ratio(0.5), group: .row, roundsLeft: 1)
+    let few = try layer.compensate("least-squares", kept, last, ["steps": .integer(2)])
+    let many = try layer.compensate("least-squares", kept, earlier, ["steps": .integer(60)])
+    let finished = try layer.compensate("least-squares", kept, last, ["finish": .choice(index: 1, word: "exact")])
+    #expect(finished.weights == exact.weights)
     let best = layer.error(exact.weights, damping: 0.01)
     #expect(layer.error(few.weights, damping: 0.01) > best * 1.0001, "two steps are not enough")
     #expect(layer.error(layer.masked(kept)) > layer.error(few.weights))

@@ -12,15 +12,16 @@
 #include "fit_on_mask.h"
 
 enum { DAMPING, STEPS, FINISH };
-enum { FINISH_EXACT, FINISH_STEPS };
+enum { FINISH_STEPS, FINISH_EXACT };
 
 static int32_t compensate(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                           const espalier_budget *budget, const double *parameters, float *weights, float *bias,
                           espalier_message *message) {
   (void)bias;
   const int64_t steps = (int64_t)parameters[STEPS];
+  const int in_rounds = budget != NULL && budget->round + budget->rounds_left > 0;
   const int is_last = budget == NULL || budget->rounds_left == 0;
-  if (steps > 0 && (!is_last || (int)parameters[FINISH] == FINISH_STEPS)) {
+  if (in_rounds && steps > 0 && !(is_last && (int)parameters[FINISH] == FINISH_EXACT)) {
     return conjugate_fit(host, matrix, kept, parameters[DAMPING], steps, weights, message);
   }
   return fit_on_mask(host, matrix, kept, parameters[DAMPING], 0, weights, message);
@@ -40,22 +41,22 @@ static const espalier_parameter steps = {
   .struct_size = sizeof(espalier_parameter),
   .type = ESPALIER_INTEGER,
   .name = "steps",
-  .summary = "Steps of conjugate gradients in each round but the last; 0 solves exactly in all",
+  .summary = "Where there are rounds: steps of conjugate gradients in each; 0 solves exactly",
   .default_value = 8,
   .minimum = 0,
   .maximum = 1000,
 };
 
-static const char *const finishes[] = {"exact", "steps"};
+static const char *const finishes[] = {"steps", "exact"};
 
 static const espalier_parameter finish = {
   .struct_size = sizeof(espalier_parameter),
   .type = ESPALIER_CHOICE,
   .name = "finish",
-  .summary = "The last round: exact, or steps of conjugate gradients like those before",
-  .default_value = FINISH_EXACT,
+  .summary = "The last of several rounds: steps like those before, or exactly",
+  .default_value = FINISH_STEPS,
   .minimum = 0,
-  .maximum = FINISH_STEPS,
+  .maximum = FINISH_EXACT,
   .choice_count = sizeof finishes / sizeof finishes[0],
   .choices = finishes,
 };

@@ -54,7 +54,8 @@ package struct MatrixPruning {
         try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
       }
       let mask = try selectMask(scores, target: target, group: plan.group, pool: compute.pool)
-      let budget = Budget(target: target, group: plan.group, roundsLeft: rounds.count - 1 - round)
+      let budget = Budget(
+        target: target, group: plan.group, round: round, roundsLeft: rounds.count - 1 - round)
       let pruned = try finish(tensor, input, mask: mask, scores: scores, budget: budget, from: last)
       guard budget.roundsLeft > 0, let weights = pruned.weights else { return pruned }
       current = matrixInput(tensor, weights: UnsafePointer(weights.pointer), statistics: input.statistics)
