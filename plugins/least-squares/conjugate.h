@@ -21,6 +21,7 @@ struct conjugate {
   const uint8_t *kept;   // [rows, columns]
   float damping;         // d
   float *a;              // [columns, columns]
+  float *scale;          // [columns] 1 / diagonal of a
   float *x;              // [rows, columns] the caller's weights
   float *residual;       // [rows, columns] w A - x A, masked while steps are taken
   float *direction;      // [rows, columns]
@@ -34,6 +35,7 @@ static inline int32_t conjugate_damp_row(void *context, int64_t i) {
   const int64_t n = fit->columns;
   memcpy(fit->a + i * n, fit->matrix->gram->products + i * n, (size_t)n * sizeof *fit->a);
   fit->a[i * n + i] += fit->damping > 0 ? fit->damping : 1e-20f;
+  fit->scale[i] = 1 / fit->a[i * n + i];
   return ESPALIER_OK;
 }
 
@@ -46,7 +48,7 @@ static inline int32_t conjugate_start_row(void *context, int64_t row) {
     const int64_t i = row * n + j;
     const float r = fit->kept[i] ? fit->residual[i] : 0;
     fit->residual[i] = r;
-    fit->direction[i] = r / fit->a[j * n + j];
+    fit->direction[i] = r * fit->scale[j];
     energy += (double)r * fit->direction[i];
   }
   fit->energy[row] = energy;
@@ -58,19 +60,19 @@ static inline int32_t conjugate_step_row(void *context, int64_t row) {
   const int64_t n = fit->columns;
   const uint8_t *kept = fit->kept + row * n;
   float *x = fit->x + row * n, *r = fit->residual + row * n, *p = fit->direction + row * n;
-  const float *q = fit->image + row * n;
+  const float *q = fit->image + row * n, *scale = fit->scale;
   double curvature = 0;
-  for (int64_t j = 0; j < n; j++) curvature += kept[j] ? (double)p[j] * q[j] : 0;
+  for (int64_t j = 0; j < n; j++) curvature += (double)p[j] * q[j];  // p is 0 where pruned
   if (!(curvature > 0) || !(fit->energy[row] > 0)) return ESPALIER_OK;  // solved already
   const float length = (float)(fit->energy[row] / curvature);
   double energy = 0;
   for (int64_t j = 0; j < n; j++) {
     x[j] += length * p[j];
     r[j] -= kept[j] ? length * q[j] : 0;
-    energy += (double)r[j] * r[j] / fit->a[j * n + j];
+    energy += (double)r[j] * (r[j] * scale[j]);
   }
   const float keep = (float)(energy / fit->energy[row]);
-  for (int64_t j = 0; j < n; j++) p[j] = r[j] / fit->a[j * n + j] + keep * p[j];
+  for (int64_t j = 0; j < n; j++) p[j] = r[j] * scale[j] + keep * p[j];
   fit->energy[row] = energy;
   return ESPALIER_OK;
 }
@@ -88,19 +90,26 @@ static inline int32_t conjugate_worth_row(void *context, int64_t row) {
   const int64_t n = fit->columns;
   for (int64_t j = 0; j < n; j++) {
     const int64_t i = row * n + j;
-    if (!fit->kept[i]) fit->x[i] = fit->residual[i] / fit->a[j * n + j];
+    if (!fit->kept[i]) fit->x[i] = fit->residual[i] * fit->scale[j];
   }
   return ESPALIER_OK;
 }
 
-// residual = w A - x A.
+// image = w - x.
+static inline int32_t conjugate_difference_row(void *context, int64_t row) {
+  const struct conjugate *fit = context;
+  const float *w = fit->matrix->weights;
+  for (int64_t i = row * fit->columns; i < (row + 1) * fit->columns; i++) fit->image[i] = w[i] - fit->x[i];
+  return ESPALIER_OK;
+}
+
+// residual = (w - x) A.
 static inline int32_t conjugate_residual(const espalier_host *host, const espalier_linear_algebra *algebra,
-                                         const struct conjugate *fit) {
+                                         struct conjugate *fit) {
   const int64_t rows = fit->matrix->rows, n = fit->columns;
-  const int32_t status = algebra->product_f32(host, 0, 0, rows, n, n, 1, fit->matrix->weights, n, fit->a, n, 0,
-                                              fit->residual, n);
+  const int32_t status = host->parallel_for(host, rows, conjugate_difference_row, fit);
   if (status != ESPALIER_OK) return status;
-  return algebra->product_f32(host, 0, 0, rows, n, n, -1, fit->x, n, fit->a, n, 1, fit->residual, n);
+  return algebra->product_f32(host, 0, 0, rows, n, n, 1, fit->image, n, fit->a, n, 0, fit->residual, n);
 }
 
 static inline int32_t conjugate_run(const espalier_host *host, const espalier_linear_algebra *algebra,
@@ -127,14 +136,14 @@ static inline int32_t conjugate_fit(const espalier_host *host, const espalier_ma
   int32_t status = begin_with_gram(host, matrix, &algebra, message);
   if (status != ESPALIER_OK) return status;
   const int64_t n = matrix->columns, numel = matrix->rows * n;
-  float *a = malloc((size_t)(n * n) * sizeof *a);
+  float *a = malloc((size_t)(n * n + n) * sizeof *a);
   float *room = malloc(3 * (size_t)numel * sizeof *room);
   double *energy = malloc((size_t)matrix->rows * sizeof *energy);
   if (a == NULL || room == NULL || energy == NULL) {
     status = espalier_report(message, ESPALIER_OUT_OF_MEMORY, "no memory for conjugate gradients");
   } else {
-    struct conjugate fit = {.matrix = matrix, .columns = n, .kept = kept, .a = a, .x = weights, .residual = room,
-                            .direction = room + numel, .image = room + 2 * numel, .energy = energy,
+    struct conjugate fit = {.matrix = matrix, .columns = n, .kept = kept, .a = a, .scale = a + n * n, .x = weights,
+                            .residual = room, .direction = room + numel, .image = room + 2 * numel, .energy = energy,
                             .damping = (float)(damping * gram_mean_diagonal(matrix->gram))};
     status = algebra_report(conjugate_run(host, algebra, &fit, steps), message);
   }

@@ -164,7 +164,7 @@ static const espalier_parameter *const parameter_list[] = {
                   "full: the mix; authors-2024: the published code, which is magnitude alone",
                   "full", "authors-2024"),
   [SCALE] = CHOICE(
-    "scale", NORM,
+    "scale", RESIDUAL,
     "How a dataset scales the magnitude: by the norm of the input, or of what other inputs do not explain of it",
     "norm", "residual"),
   [DAMPING] = NUMBER("damping", 0.01, 0, 10,
@@ -177,4 +177,4 @@ SELECTOR_PLUGIN(
   "mama", "MAMA: magnitude, movement and reward, mixed (Jiang, Fu and Zhang 2025)", "https://arxiv.org/abs/2505.14052",
   .statistics = ESPALIER_STATISTICS_MOMENTS | ESPALIER_STATISTICS_GRAM | ESPALIER_STATISTICS_GRADIENTS,
   .default_group = ESPALIER_GROUP_ROW, PARAMETERS(parameter_list), .score = score, .statistics_for = statistics_for,
-  .term_count = COUNT_OF(term_names), .terms = term_names, .compensator = "least-squares", .rounds = 4);
+  .term_count = COUNT_OF(term_names), .terms = term_names, .compensator = "least-squares", .rounds = 8);
