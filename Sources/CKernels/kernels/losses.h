@@ -10,6 +10,17 @@
 /* Vectors of CK_LANES in a run of float sums. */
 enum { CK_RUN = 8 * CK_LANES };
 
+/* totals += lanes. */
+static CK_INLINE void ck_add_lanes(double *totals, const real *lanes) {
+  for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+}
+
+static CK_INLINE double ck_sum_lanes(const double *totals) {
+  double sum = 0;
+  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  return sum;
+}
+
 void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t n) {
   const real slice_maximum = ck_row_maximum(logits, n);
   if (!(slice_maximum <= *maximum)) { /* also when either is NaN, which then stays */
@@ -30,16 +41,16 @@ void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t
 double CK(log_sum_exp)(const real *logits, size_t n) {
   if (n == 0) return -INFINITY;
   const real maximum = ck_row_maximum(logits, n);
-  double totals[CK_LANES] = {0}, sum = 0;
+  double totals[CK_LANES] = {0};
   size_t i = 0;
   while (i + CK_LANES <= n) {
     real lanes[CK_LANES] = {0};
     const size_t end = i + CK_RUN < n ? i + CK_RUN : n;
     for (; i + CK_LANES <= end; i += CK_LANES)
       for (int l = 0; l < CK_LANES; l++) lanes[l] += ck_exp(logits[i + l] - maximum);
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+    ck_add_lanes(totals, lanes);
   }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  double sum = ck_sum_lanes(totals);
   for (; i < n; i++) sum += (double)ck_exp(logits[i] - maximum);
   return (double)maximum + log(sum);
 }
@@ -48,7 +59,7 @@ double CK(log_sum_exp)(const real *logits, size_t n) {
 double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real scale) {
   const real maximum = ck_row_maximum(logits, V);
   const double chosen = (double)logits[target] - (double)maximum;
-  double totals[CK_LANES] = {0}, sum = 0;
+  double totals[CK_LANES] = {0};
   size_t i = 0;
   while (i + CK_LANES <= V) {
     real lanes[CK_LANES] = {0};
@@ -59,9 +70,9 @@ double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real sc
         logits[i + l] = e;
         lanes[l] += e;
       }
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+    ck_add_lanes(totals, lanes);
   }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  double sum = ck_sum_lanes(totals);
   for (; i < V; i++) sum += (double)(logits[i] = ck_exp(logits[i] - maximum));
   const real share = (real)((double)scale / sum);
   const real at_target = (real)((double)scale * ((double)logits[target] / sum - 1));
@@ -80,7 +91,6 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
   const real teacher_maximum = ck_row_maximum(teacher, V), student_maximum = ck_row_maximum(student, V);
   const real factor = (real)1 / temperature;
   double p_totals[CK_LANES] = {0}, q_totals[CK_LANES] = {0}, products[CK_LANES] = {0};
-  double p_sum = 0, q_sum = 0, product = 0;
   size_t i = 0;
   while (i + CK_LANES <= V) {
     real p_lanes[CK_LANES] = {0}, q_lanes[CK_LANES] = {0}, product_lanes[CK_LANES] = {0};
@@ -95,13 +105,11 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
         q_lanes[l] += q;
         product_lanes[l] += p > 0 ? p * (a - b) : 0; /* 0 log 0 = 0 */
       }
-    for (int l = 0; l < CK_LANES; l++) {
-      p_totals[l] += (double)p_lanes[l];
-      q_totals[l] += (double)q_lanes[l];
-      products[l] += (double)product_lanes[l];
-    }
+    ck_add_lanes(p_totals, p_lanes);
+    ck_add_lanes(q_totals, q_lanes);
+    ck_add_lanes(products, product_lanes);
   }
-  for (int l = 0; l < CK_LANES; l++) p_sum += p_totals[l], q_sum += q_totals[l], product += products[l];
+  double p_sum = ck_sum_lanes(p_totals), q_sum = ck_sum_lanes(q_totals), product = ck_sum_lanes(products);
   for (; i < V; i++) {
     const real a = (teacher[i] - teacher_maximum) * factor, b = (student[i] - student_maximum) * factor;
     const real p = ck_exp(a), q = ck_exp(b);
@@ -127,7 +135,7 @@ double CK(divergence)(double *reference_log_sum, double *log_sum, const real *re
   *reference_log_sum = CK(log_sum_exp)(reference, V);
   *log_sum = CK(log_sum_exp)(logits, V);
   const real level = (real)*reference_log_sum, shift = (real)(*reference_log_sum - *log_sum);
-  double totals[CK_LANES] = {0}, sum = 0;
+  double totals[CK_LANES] = {0};
   size_t i = 0;
   while (i + CK_LANES <= V) {
     real lanes[CK_LANES] = {0};
@@ -137,9 +145,9 @@ double CK(divergence)(double *reference_log_sum, double *log_sum, const real *re
         const real p = ck_exp(reference[i + l] - level);
         lanes[l] += p > 0 ? p * (reference[i + l] - logits[i + l] - shift) : 0; /* 0 log 0 = 0 */
       }
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+    ck_add_lanes(totals, lanes);
   }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  double sum = ck_sum_lanes(totals);
   for (; i < V; i++) {
     const real p = ck_exp(reference[i] - level);
     sum += p > 0 ? (double)(p * (reference[i] - logits[i] - shift)) : 0;
