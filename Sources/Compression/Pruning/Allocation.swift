@@ -144,13 +144,13 @@ private struct Measuring {
         let weights = inLayer.map { FloatBuffer(count: $0.elementCount) }
         let matrices = try zip(inLayer, weights).map { tensor, buffer in
           state.revision.tensor(tensor.name).read(rows: 0..<tensor.rows, into: buffer.pointer, pool: compute.pool)
-          return MatrixInput(
-            tensor: tensor.name, layer: layer, rows: tensor.rows, columns: tensor.columns, weights: buffer.readOnly,
-            statistics: try known.statistics(of: tensor))
+          return MatrixInput(tensor, weights: buffer.pointer, statistics: try known.statistics(of: tensor))
         }
-        measures[layer] = try allocator.method.measure(
-          matrices, parameters: allocator.values, monitor: Monitor(cancellation: monitor.cancellation),
-          diagnostics: diagnostics)
+        measures[layer] = try withExtendedLifetime(weights) {
+          try allocator.method.measure(
+            matrices, parameters: allocator.values, monitor: Monitor(cancellation: monitor.cancellation),
+            diagnostics: diagnostics)
+        }
       }
     }
     return try tensors.values.map { tensor in

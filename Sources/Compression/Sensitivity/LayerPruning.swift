@@ -77,8 +77,7 @@ final class LayerPruning: LayerChange {
     let own = request.tensors.filter { $0.value.layer == layer }
     let plan = PruningPlan(
       method: request.method, target: try SparsityTarget(ratio: sparsity), group: request.group, tensors: own)
-    try requireMemory(
-      plan.newWeightBytes + 12 * own.largestElementCount, for: "Pruning the tensors of layer \(layer)")
+    try requireMemory(plan.newWeightBytes + plan.scratchBytes, for: "Pruning the tensors of layer \(layer)")
     let matrices = MatrixPruning(
       plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
     var pruned: OrderedDictionary<String, PrunedTensor> = [:]

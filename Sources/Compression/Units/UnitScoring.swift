@@ -128,10 +128,7 @@ private struct UnitScorer {
     let buffers = maps.map { tensor in FloatBuffer(count: tensor.elementCount) }
     let matrices = try zip(maps, buffers).map { tensor, buffer in
       let floats = state.revision.tensor(tensor.name).floats(orReadInto: buffer.pointer, pool: compute.pool)
-      return MatrixInput(
-        tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
-        weights: UnsafeBufferPointer(start: floats, count: tensor.elementCount),
-        statistics: try knowledge.statistics(of: tensor))
+      return MatrixInput(tensor, weights: floats, statistics: try knowledge.statistics(of: tensor))
     }
     return try withExtendedLifetime(buffers) {
       try call(UnitsInput(unit: unit, layer: layer, count: count, width: width, matrices: matrices))
