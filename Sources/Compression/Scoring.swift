@@ -66,7 +66,8 @@ package func score(
   let method = criterion.description.method
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: method.id, pluginVersion: method.version,
-    parameters: criterion.parameters, dataset: need == .none ? nil : request.dataset?.digest)
+    parameters: criterion.parameters, dataset: need == .none ? nil : request.dataset?.digest,
+    terms: request.terms.map(\.scores.provenance))
   return Scoring(
     scores: ScoreSet(
       provenance: provenance, defaultGroup: criterion.description.defaultGroup,

@@ -40,6 +40,12 @@ package struct SensitivityQuestion: Sendable {
 
   package var key: SensitivityKey { SensitivityKey(state, windows: windows, change: pruning?.words ?? ["layer"]) }
 
+  /// Digests of the text that losses are of and, if statistics are needed, of what they are of.
+  package var digests: Set<String> {
+    let calibration = pruning.flatMap { $0.need == .none ? nil : $0.calibration?.digest }
+    return Set([windows.dataset.digest, calibration].compactMap(\.self))
+  }
+
   /// Whether statistics are taken of the very text that losses are of.
   package var calibratesOnEvaluation: Bool {
     guard let pruning, pruning.need != .none else { return false }

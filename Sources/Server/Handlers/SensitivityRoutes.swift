@@ -5,6 +5,7 @@ import Compression
 import Glibc
 import JSON
 import JSONRPC
+import OrderedCollections
 import Tensors
 import Transformers
 import WireTypes
@@ -39,7 +40,9 @@ private func sensitivity(_ params: EvaluateSensitivity.Params, _ context: Server
   let compute = try context.compute()
   let (name, table) = context.table(for: question, of: model)
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: question.state.prunableTensors.keys)
+    diagnostics.reportCalibration(
+      of: question.state.revision, evaluatedOn: question.windows.dataset, as: "The revision")
     if question.calibratesOnEvaluation {
       diagnostics.add(
         Diagnostic(
