@@ -52,6 +52,14 @@ package struct SensitivityQuestion: Sendable {
     return pruning.calibration?.digest == windows.dataset.digest
   }
 
+  /// - Throws: `CompressionError.layerNotFound` for the first of `layers` that the model does not have.
+  package func require(_ layers: [Int]) throws(CompressionError) {
+    let all = state.transformer.shape.layers
+    if let outside = layers.first(where: { !(0..<all).contains($0) }) {
+      throw .layerNotFound(layer: outside, layers: all)
+    }
+  }
+
   /// Finds the points of `table` that are not known yet, and tells each as it is found.
   ///
   /// Layers are walked upwards with the hidden states that enter them, of all windows, in memory: they are computed
@@ -68,6 +76,7 @@ package struct SensitivityQuestion: Sendable {
     _ table: SensitivityTable, layers: [Int], sparsities: [Double], store: StatisticsStore, compute: Compute,
     monitor: Monitor, diagnostics: Diagnostics, found: (SensitivityPoint) throws -> Void = { _ in }
   ) throws {
+    try require(layers)
     let change: any LayerChange =
       pruning.map { LayerPruning(state, $0, store: store, compute: compute, diagnostics: diagnostics) }
       ?? LayerRemoval()
@@ -82,9 +91,6 @@ private func findSensitivity(
   table: SensitivityTable, compute: Compute, monitor: Monitor, found: (SensitivityPoint) throws -> Void
 ) throws {
   let all = state.transformer.shape.layers
-  if let outside = layers.first(where: { !(0..<all).contains($0) }) {
-    throw CompressionError.layerNotFound(layer: outside, layers: all)
-  }
   let missing = layers.map { layer in
     (layer: layer, sparsities: sparsities.filter { table.loss(layer: layer, sparsity: $0) == nil })
   }.filter { !$0.sparsities.isEmpty }

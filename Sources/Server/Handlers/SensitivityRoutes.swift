@@ -36,6 +36,7 @@ private func sensitivity(_ params: EvaluateSensitivity.Params, _ context: Server
   let model = try context.model(params.model)
   let question = try context.question(params, model)
   let layers = params.layers ?? Array(0..<model.transformer.shape.layers)
+  try question.require(layers)
   let sparsities = question.pruning == nil ? [1] : params.sparsities
   let compute = try context.compute()
   let (name, table) = context.table(for: question, of: model)
