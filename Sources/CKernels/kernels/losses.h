@@ -21,6 +21,26 @@ static CK_INLINE double ck_sum_lanes(const double *totals) {
   return sum;
 }
 
+/* sum = the sum over i < n of `value`, an expression of i that is evaluated once for each: in float over a run, in double
+ * over the runs. */
+#define CK_SUM_IN_RUNS(sum, n, value)                                        \
+  do {                                                                       \
+    double totals[CK_LANES] = {0};                                           \
+    size_t first = 0;                                                        \
+    while (first + CK_LANES <= (n)) {                                        \
+      real lanes[CK_LANES] = {0};                                            \
+      const size_t end = first + CK_RUN < (n) ? first + CK_RUN : (n);        \
+      for (; first + CK_LANES <= end; first += CK_LANES)                     \
+        for (int l = 0; l < CK_LANES; l++) {                                 \
+          const size_t i = first + (size_t)l;                                \
+          lanes[l] += (value);                                               \
+        }                                                                    \
+      ck_add_lanes(totals, lanes);                                           \
+    }                                                                        \
+    (sum) = ck_sum_lanes(totals);                                            \
+    for (size_t i = first; i < (n); i++) (sum) += (double)(value);           \
+  } while (0)
+
 void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t n) {
   const real slice_maximum = ck_row_maximum(logits, n);
   if (!(slice_maximum <= *maximum)) { /* also when either is NaN, which then stays */
@@ -41,17 +61,8 @@ void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t
 double CK(log_sum_exp)(const real *logits, size_t n) {
   if (n == 0) return -INFINITY;
   const real maximum = ck_row_maximum(logits, n);
-  double totals[CK_LANES] = {0};
-  size_t i = 0;
-  while (i + CK_LANES <= n) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < n ? i + CK_RUN : n;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) lanes[l] += ck_exp(logits[i + l] - maximum);
-    ck_add_lanes(totals, lanes);
-  }
-  double sum = ck_sum_lanes(totals);
-  for (; i < n; i++) sum += (double)ck_exp(logits[i] - maximum);
+  double sum;
+  CK_SUM_IN_RUNS(sum, n, ck_exp(logits[i] - maximum));
   return (double)maximum + log(sum);
 }
 
@@ -59,24 +70,11 @@ double CK(log_sum_exp)(const real *logits, size_t n) {
 double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real scale) {
   const real maximum = ck_row_maximum(logits, V);
   const double chosen = (double)logits[target] - (double)maximum;
-  double totals[CK_LANES] = {0};
-  size_t i = 0;
-  while (i + CK_LANES <= V) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) {
-        const real e = ck_exp(logits[i + l] - maximum);
-        logits[i + l] = e;
-        lanes[l] += e;
-      }
-    ck_add_lanes(totals, lanes);
-  }
-  double sum = ck_sum_lanes(totals);
-  for (; i < V; i++) sum += (double)(logits[i] = ck_exp(logits[i] - maximum));
+  double sum;
+  CK_SUM_IN_RUNS(sum, V, logits[i] = ck_exp(logits[i] - maximum));
   const real share = (real)((double)scale / sum);
   const real at_target = (real)((double)scale * ((double)logits[target] / sum - 1));
-  for (i = 0; i < V; i++) logits[i] *= share;
+  for (size_t i = 0; i < V; i++) logits[i] *= share;
   logits[target] = at_target;
   return log(sum) - chosen;
 }
@@ -126,6 +124,12 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
   return divergence < 0 ? 0 : divergence; /* by rounding, where student and teacher agree */
 }
 
+/* p (a - b - shift) for p = exp(a - level); 0 log 0 = 0. */
+static CK_INLINE real ck_kl_term(real a, real b, real level, real shift) {
+  const real p = ck_exp(a - level);
+  return p > 0 ? p * (a - b - shift) : 0;
+}
+
 /*
  * KL = sum_c p (a - b) - log sum exp a + log sum exp b for reference logits a and logits b, p = softmax(a). Both a - b
  * and the difference of the two sums lose the shift between the rows first, so that what is left is no larger than the
@@ -135,23 +139,8 @@ double CK(divergence)(double *reference_log_sum, double *log_sum, const real *re
   *reference_log_sum = CK(log_sum_exp)(reference, V);
   *log_sum = CK(log_sum_exp)(logits, V);
   const real level = (real)*reference_log_sum, shift = (real)(*reference_log_sum - *log_sum);
-  double totals[CK_LANES] = {0};
-  size_t i = 0;
-  while (i + CK_LANES <= V) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) {
-        const real p = ck_exp(reference[i + l] - level);
-        lanes[l] += p > 0 ? p * (reference[i + l] - logits[i + l] - shift) : 0; /* 0 log 0 = 0 */
-      }
-    ck_add_lanes(totals, lanes);
-  }
-  double sum = ck_sum_lanes(totals);
-  for (; i < V; i++) {
-    const real p = ck_exp(reference[i] - level);
-    sum += p > 0 ? (double)(p * (reference[i] - logits[i] - shift)) : 0;
-  }
+  double sum;
+  CK_SUM_IN_RUNS(sum, V, ck_kl_term(reference[i], logits[i], level, shift));
   /* What rounding `level` and `shift` to real has left out. */
   const double exact = *reference_log_sum - *log_sum;
   const double divergence = sum * exp((double)level - *reference_log_sum) + ((double)shift - exact);
