@@ -30,12 +30,7 @@ package struct LayerPruningRequest: Sendable {
   }
 
   /// Whether statistics are needed, as far as the calibration data that there is tells.
-  package var need: StatisticsNeed {
-    switch method {
-    case .selector(let criterion): criterion.statistics(hasDataset: calibration != nil)
-    case .solver: method.method.statistics
-    }
-  }
+  package var need: StatisticsNeed { method.statistics(hasDataset: calibration != nil) }
 
   /// All that pruning depends on but the ratio: part of the key of tables.
   var words: [String] {

@@ -13,7 +13,7 @@ extension Configured where Method == any UnitSelector {
   package var id: String { description.method.id }
 
   /// What goes through the model to score `target`.
-  private func needsData(_ target: UnitTarget) -> Bool {
+  fileprivate func needsData(_ target: UnitTarget) -> Bool {
     target == .layer || description.method.statistics != .none
   }
 
@@ -69,10 +69,10 @@ package func scoreUnits(
       for unit in target.kinds { groups.append(try scorer.units(unit, layer: layer)) }
     }
   }
-  let description = criterion.description, usesData = target == .layer || description.method.statistics != .none
+  let description = criterion.description
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: criterion.id, pluginVersion: description.method.version,
-    parameters: criterion.parameters, dataset: usesData ? dataset?.digest : nil)
+    parameters: criterion.parameters, dataset: criterion.needsData(target) ? dataset?.digest : nil)
   return UnitScoring(
     scores: UnitScores(
       provenance: provenance, target: target,
