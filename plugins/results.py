@@ -4,8 +4,8 @@
     plugins/results.py --espalier .build/release/espalier \\
       --model SmolLM2-135M=smollm2.gguf --calibration calibration.txt --evaluation evaluation.txt
 
-Each cell of the table is one prune/run from the model as it was loaded, one evaluate/perplexity and one
-evaluate/divergence to the dense model. Cells are appended to results.jsonl as they are found, and cells that are
+Each cell of the table is one prune/run from the model as it was loaded and one evaluate/divergence from the dense
+model, which gives both figures. Cells are appended to results.jsonl as they are found, and cells that are
 there already are not measured again, so a run can be stopped and continued. --render writes RESULTS.md alone.
 """
 
@@ -37,6 +37,7 @@ METHODS = {
     "Wanda + least squares": {"plugin": "wanda", "compensation": "least-squares"},
     "SparseGPT": {"plugin": "sparsegpt"},
     "ADMM, gradual": {"plugin": "admm"},
+    "ADMM, gradual, per row": {"plugin": "admm", "group": "row"},
     "ALPS": {"plugin": "alps"},
     "MAMA, authors 2024": {
         "plugin": "mama", "group": "matrix", "compensation": "none", "parameters": {"mode": "authors-2024"}},
@@ -80,7 +81,7 @@ class Daemon:
         return answer["result"]
 
 
-def measure(daemon, model, method, target, common):
+def measure(daemon, model, method, target, common, precision):
     """One cell: a pruned revision, how good it is, and what it took."""
     params = {"model": model, **METHODS[method], **common}
     if ":" in target:
@@ -91,7 +92,7 @@ def measure(daemon, model, method, target, common):
     daemon.call("revision/checkout", {"model": model, "target": "r0"})
     run = daemon.call("prune/run", params)
     try:
-        result = evaluate(daemon, model)
+        result = evaluate(daemon, model, precision)
     finally:
         daemon.call("revision/checkout", {"model": model, "target": "r0"})
         daemon.call("revision/forget", {"model": model, "revision": run["revision"]})
@@ -99,13 +100,11 @@ def measure(daemon, model, method, target, common):
     return {**result, "sparsity": run["sparsity"], "seconds": round(run["seconds"], 1), "diagnostics": kinds}
 
 
-def evaluate(daemon, model):
-    perplexity = daemon.call("evaluate/perplexity", {"model": model, "dataset": "evaluation"})
-    divergence = daemon.call(
-        "evaluate/divergence",
-        {"model": model, "reference": {"model": model, "revision": "r0"}, "dataset": "evaluation"})
-    return {"perplexity": perplexity["perplexity"], "meanKL": divergence["meanKL"],
-            "sameTopToken": divergence["sameTopToken"]}
+def evaluate(daemon, model, precision):
+    result = daemon.call("evaluate/divergence", {
+        "model": model, "reference": {"model": model, "revision": "r0"}, "dataset": "evaluation",
+        "precision": precision})
+    return {key: result[key] for key in ("perplexity", "meanKL", "sameTopToken")}
 
 
 def number(value):
@@ -157,7 +156,7 @@ def main():
     parser.add_argument("--evaluation", help="a text file")
     parser.add_argument("--sequences", type=int, default=128, help="calibration sequences of 512 tokens")
     parser.add_argument("--at-once", action="store_true", help="statistics of the dense model, not layer by layer")
-    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of layer-by-layer passes")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of layer-by-layer passes and of the evaluation")
     parser.add_argument("--methods", help="rows, by name, with semicolons between them")
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--minutes", type=float, help="begin no cell after so many minutes")
@@ -175,7 +174,7 @@ def main():
         parser.error(f"no such rows: {'; '.join(unknown)}. There are: {'; '.join(METHODS)}")
     sampling = "contiguous" if arguments.sequences <= 64 else "random"
     setting = (f"{arguments.sequences} calibration sequences of 512 tokens ({sampling}), "
-               + ("all tensors at once" if arguments.at_once else "layer by layer, passes in " + arguments.precision))
+               + ("all tensors at once" if arguments.at_once else "layer by layer") + ", " + arguments.precision)
     common = {"dataset": "calibration", "sequential": not arguments.at_once}
     if not arguments.at_once:
         common |= {"precision": arguments.precision, "layerErrors": False}
@@ -202,12 +201,12 @@ def main():
             "sampling": sampling, **({"seed": 0} if sampling == "random" else {})})
         daemon.call("dataset/load", {**text, "path": arguments.evaluation, "name": "evaluation", "sequences": 16})
         if ("dense", "0") not in done:
-            keep(name, "dense", "0", {**evaluate(daemon, name), "sparsity": 0, "seconds": 0, "diagnostics": []})
+            keep(name, "dense", "0", {**evaluate(daemon, name, arguments.precision), "sparsity": 0, "seconds": 0, "diagnostics": []})
         for method, target in todo:
             if end and time.time() > end:
                 return
             try:
-                keep(name, method, target, measure(daemon, name, method, target, common))
+                keep(name, method, target, measure(daemon, name, method, target, common, arguments.precision))
             except RuntimeError as error:
                 print(f"{name}  {target:>4}  {method:24} {error}", flush=True)
         daemon.call("shutdown", None)

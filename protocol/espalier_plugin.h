@@ -366,6 +366,8 @@ typedef struct espalier_budget {
   double sparsity;        // 0...1: floor(n * sparsity) weights of each group of n; 0 for a pattern
   int64_t pattern_prune;  // N of every M consecutive weights of a row; both 0 for a fraction
   int64_t pattern_size;   // M; divides the columns
+  uint32_t round;         // where a method is called in rounds that choose the mask anew: how many came before,
+  uint32_t rounds_left;   // and how many follow; both 0 if there is one only
 } espalier_budget;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -673,7 +675,8 @@ ESPALIER_AT(selector, compensator, 56);
 ESPALIER_ASSERT(sizeof(espalier_selector) == 64);
 
 ESPALIER_AT(budget, sparsity, 8); ESPALIER_AT(budget, pattern_prune, 16); ESPALIER_AT(budget, pattern_size, 24);
-ESPALIER_ASSERT(sizeof(espalier_budget) == 32);
+ESPALIER_AT(budget, round, 32); ESPALIER_AT(budget, rounds_left, 36);
+ESPALIER_ASSERT(sizeof(espalier_budget) == 40);
 
 ESPALIER_AT(problem, matrix, 8); ESPALIER_AT(problem, budget, 16); ESPALIER_AT(problem, kept, 24);
 ESPALIER_AT(problem, weights, 32);

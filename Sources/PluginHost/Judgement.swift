@@ -95,15 +95,18 @@ extension MatrixInput {
 extension Budget {
   /// The C form.
   var foreign: espalier_budget {
-    let size = UInt32(MemoryLayout<espalier_budget>.size)
+    var budget = espalier_budget()
+    budget.struct_size = UInt32(MemoryLayout<espalier_budget>.size)
+    budget.group = group.number
     switch target {
-    case .ratio(let ratio):
-      return espalier_budget(
-        struct_size: size, group: group.number, sparsity: ratio, pattern_prune: 0, pattern_size: 0)
-    case .pattern(let prune, let of):
-      return espalier_budget(
-        struct_size: size, group: group.number, sparsity: 0, pattern_prune: Int64(prune), pattern_size: Int64(of))
+    case .ratio(let ratio): budget.sparsity = ratio
+    case .pattern(let prune, let size):
+      budget.pattern_prune = Int64(prune)
+      budget.pattern_size = Int64(size)
     }
+    budget.round = UInt32(clamping: round)
+    budget.rounds_left = UInt32(clamping: roundsLeft)
+    return budget
   }
 }
 

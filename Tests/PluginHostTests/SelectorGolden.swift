@@ -70,6 +70,8 @@ struct SelectorGolden {
     moments.sumOfSquares = try doubles(name + "/moments/sum_of_squares")
     moments.sumOfMagnitudes = try doubles(name + "/moments/sum_of_magnitudes")
     moments.sumOfSquaredMeans = try doubles(name + "/moments/sum_of_squared_means")
+    let gram = Gram(
+      sequences: sizes[0], tokens: sizes[1], inputs: shape[1], products: try buffer(name + "/gram"), cross: nil)
     let gradients = GradientSums(
       samples: sizes[2], steps: sizes[3], sum: try buffer(name + "/gradients/sum"),
       sumOfSquares: try buffer(name + "/gradients/sum_of_squares"),
@@ -80,7 +82,7 @@ struct SelectorGolden {
     return Patient(
       tensor: name, rows: shape[0], columns: shape[1], weights: try buffer(name + "/weights"),
       statistics: MatrixStatistics(
-        input: InputStatistics(moments: moments), gradients: gradients, regionalGradients: regional),
+        input: InputStatistics(moments: moments, gram: gram), gradients: gradients, regionalGradients: regional),
       rewards: try buffer(name + "/rewards"))
   }
 
@@ -113,6 +115,7 @@ struct Patient {
   func input(_ need: StatisticsNeed, rewarded: Bool = false) -> MatrixInput {
     var given = MatrixStatistics()
     if need.contains(.moments) { given.input.moments = statistics.input.moments }
+    if need.contains(.gram) { given.input.gram = statistics.input.gram }
     if need.contains(.gradients) { given.gradients = statistics.gradients }
     if need.contains(.regionalGradients) { given.regionalGradients = statistics.regionalGradients }
     let scores = ScoreMatrix(rows: rows, columns: columns)

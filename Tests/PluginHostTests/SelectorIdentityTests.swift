@@ -73,7 +73,7 @@ import Testing
 
   @Test func mamaWithoutNormalisationIsWandaOrMagnitudeToTheBit() throws {
     let patient = Self.patient()
-    let none = ["normalisation": "none"]
+    let none = ["normalisation": "none", "scale": "norm"]
     #expect(try Self.bits(patient.scores("mama", none)) == Self.bits(patient.scores("wanda")))
     #expect(
       try Self.bits(patient.scores("mama", none, given: "nothing")) == Self.bits(patient.scores("magnitude")))
@@ -82,16 +82,16 @@ import Testing
   /// A positive factor for each row leaves a row's order as it is, but not that of the matrix.
   @Test func theMeanOfRowsKeepsTheOrderWithinThem() throws {
     let patient = Self.patient()
-    let (mama, wanda) = (try patient.scores("mama"), try patient.scores("wanda"))
+    let (mama, wanda) = (try patient.scores("mama", ["scale": "norm"]), try patient.scores("wanda"))
     #expect(try Self.mask(mama, 0.5, .row) == Self.mask(wanda, 0.5, .row))
     #expect(try Self.mask(mama, 0.5, .matrix) != Self.mask(wanda, 0.5, .matrix))
-    let byMatrix = try patient.scores("mama", ["scope": "matrix"])
+    let byMatrix = try patient.scores("mama", ["scope": "matrix", "scale": "norm"])
     #expect(try Self.mask(byMatrix, 0.5, .matrix) == Self.mask(wanda, 0.5, .matrix))
   }
 
   private static let needs: [([String: String], Bool, StatisticsNeed)] = [
-    ([:], true, .moments), ([:], false, .none), (["mode": "authors-2024"], true, .none),
-    (["movementWeight": "1"], true, [.moments, .gradients]), (["movementWeight": "1"], false, .gradients),
+    ([:], true, [.moments, .gram]), (["scale": "norm"], true, .moments), ([:], false, .none), (["mode": "authors-2024"], true, .none),
+    (["movementWeight": "1"], true, [.moments, .gram, .gradients]), (["movementWeight": "1"], false, .gradients),
     (["movementWeight": "1", "magnitudeWeight": "0"], true, .gradients), (["magnitudeWeight": "0"], true, .none),
   ]
 

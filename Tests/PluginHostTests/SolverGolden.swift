@@ -140,8 +140,7 @@ struct Layer {
 
   func compensate(
     _ id: String, _ kept: [UInt8], _ budget: Budget? = nil, _ settings: [String: ParameterValue] = [:],
-    registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics(),
-    isLast: Bool = true
+    registry: PluginRegistry? = nil, monitor: Monitor = Monitor(), diagnostics: Diagnostics = Diagnostics()
   ) throws -> Pruned {
     let method = try (registry ?? SolverGolden.registry()).compensator(id: id)
     var result = Pruned(
@@ -159,6 +158,7 @@ struct Layer {
       }
     }
     // What is left at pruned places is for the next round.
+    let isLast = budget?.roundsLeft ?? 0 == 0
     for index in kept.indices where kept[index] == 0 && isLast { result.weights[index] = 0 }
     return result
   }

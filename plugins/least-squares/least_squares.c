@@ -11,13 +11,20 @@
 #include "espalier_plugin.h"
 #include "fit_on_mask.h"
 
+enum { DAMPING, STEPS, FINISH };
+enum { FINISH_STEPS, FINISH_EXACT };
+
 static int32_t compensate(const espalier_host *host, const espalier_matrix *matrix, const uint8_t *kept,
                           const espalier_budget *budget, const double *parameters, float *weights, float *bias,
                           espalier_message *message) {
-  (void)budget, (void)bias;
-  const int64_t steps = (int64_t)parameters[1];
-  if (steps > 0) return conjugate_fit(host, matrix, kept, parameters[0], steps, weights, message);
-  return fit_on_mask(host, matrix, kept, parameters[0], 0, weights, message);
+  (void)bias;
+  const int64_t steps = (int64_t)parameters[STEPS];
+  const int in_rounds = budget != NULL && budget->round + budget->rounds_left > 0;
+  const int is_last = budget == NULL || budget->rounds_left == 0;
+  if (in_rounds && steps > 0 && !(is_last && (int)parameters[FINISH] == FINISH_EXACT)) {
+    return conjugate_fit(host, matrix, kept, parameters[DAMPING], steps, weights, message);
+  }
+  return fit_on_mask(host, matrix, kept, parameters[DAMPING], 0, weights, message);
 }
 
 static const espalier_parameter damping = {
@@ -34,13 +41,27 @@ static const espalier_parameter steps = {
   .struct_size = sizeof(espalier_parameter),
   .type = ESPALIER_INTEGER,
   .name = "steps",
-  .summary = "0 solves exactly; otherwise so many steps of conjugate gradients, for runs in many rounds",
-  .default_value = 0,
+  .summary = "Where there are rounds: steps of conjugate gradients in each; 0 solves exactly",
+  .default_value = 8,
   .minimum = 0,
   .maximum = 1000,
 };
 
-static const espalier_parameter *const parameter_list[] = {&damping, &steps};
+static const char *const finishes[] = {"steps", "exact"};
+
+static const espalier_parameter finish = {
+  .struct_size = sizeof(espalier_parameter),
+  .type = ESPALIER_CHOICE,
+  .name = "finish",
+  .summary = "The last of several rounds: steps like those before, or exactly",
+  .default_value = FINISH_STEPS,
+  .minimum = 0,
+  .maximum = FINISH_EXACT,
+  .choice_count = sizeof finishes / sizeof finishes[0],
+  .choices = finishes,
+};
+
+static const espalier_parameter *const parameter_list[] = {&damping, &steps, &finish};
 
 static const espalier_compensator compensator = {
   .struct_size = sizeof(espalier_compensator),

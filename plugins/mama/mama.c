@@ -407,7 +407,7 @@ static const espalier_parameter scale_choice = {
   .type = ESPALIER_CHOICE,
   .name = "scale",
   .summary = "How a dataset scales the magnitude: by the norm of the input, or of what other inputs do not explain of it",
-  .default_value = NORM,
+  .default_value = RESIDUAL,
   .minimum = 0,
   .maximum = sizeof scale_words / sizeof scale_words[0] - 1,
   .choice_count = sizeof scale_words / sizeof scale_words[0],
@@ -449,7 +449,7 @@ static const espalier_selector selector = {
   .term_count = sizeof term_names / sizeof term_names[0],
   .terms = term_names,
   .compensator = "least-squares",
-  .rounds = 4,
+  .rounds = 8,
 };
 
 static const void *get_extension(const char *id) {

@@ -49,9 +49,15 @@ extension MatrixInput {
 package struct Budget: Sendable, Equatable {
   package let target: SparsityTarget
   package let group: MaskGroup
+  /// Rounds that came before this one, of those that choose the mask anew.
+  package let round: Int
+  /// Rounds that follow.
+  package let roundsLeft: Int
 
-  package init(target: SparsityTarget, group: MaskGroup) {
+  package init(target: SparsityTarget, group: MaskGroup, round: Int = 0, roundsLeft: Int = 0) {
     self.target = target
     self.group = group
+    self.round = round
+    self.roundsLeft = roundsLeft
   }
 }

@@ -54,9 +54,10 @@ package struct MatrixPruning {
         try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
       }
       let mask = try selectMask(scores, target: target, group: plan.group, pool: compute.pool)
-      let isLast = round + 1 == rounds.count
-      let pruned = try finish(tensor, input, mask: mask, scores: scores, target: target, from: last, refining: isLast)
-      guard !isLast, let weights = pruned.weights else { return pruned }
+      let budget = Budget(
+        target: target, group: plan.group, round: round, roundsLeft: rounds.count - 1 - round)
+      let pruned = try finish(tensor, input, mask: mask, scores: scores, budget: budget, from: last)
+      guard budget.roundsLeft > 0, let weights = pruned.weights else { return pruned }
       current = matrixInput(tensor, weights: UnsafePointer(weights.pointer), statistics: input.statistics)
       last = weights
     }
@@ -70,7 +71,7 @@ package struct MatrixPruning {
   ) throws -> PrunedTensor {
     try finish(
       tensor, input(tensor, of: weights, statistics: statistics), mask: mask, scores: scores,
-      target: plan.target(of: tensor.name), from: nil, refining: true)
+      budget: Budget(target: plan.target(of: tensor.name), group: plan.group), from: nil)
   }
 
   /// The scores of a tensor by themselves.
@@ -104,18 +105,16 @@ package struct MatrixPruning {
       })
   }
 
-  /// - Parameters:
-  ///   - last: what the round before gave, nil for the first.
-  ///   - refining: whether the mask is the one to keep.
+  /// - Parameter last: what the round before gave, nil for the first.
   private func finish(
-    _ tensor: PrunableTensor, _ input: MatrixInput, mask: MaskBits, scores: ScoreMatrix?, target: SparsityTarget,
-    from last: FloatBuffer?, refining: Bool
+    _ tensor: PrunableTensor, _ input: MatrixInput, mask: MaskBits, scores: ScoreMatrix?, budget: Budget,
+    from last: FloatBuffer?
   ) throws -> PrunedTensor {
     guard plan.refiner != nil || plan.compensator != nil else { return PrunedTensor(mask: mask) }
-    let budget = Budget(target: target, group: plan.group)
+    let isLast = budget.roundsLeft == 0
     let kept = KeptBytes(mask, pool: compute.pool)
     var mask = mask
-    if refining, let refiner = plan.refiner {
+    if isLast, let refiner = plan.refiner {
       try withExtendedLifetime(kept) {
         try refiner.method.refine(
           input, budget: budget, scores: scores, parameters: refiner.values, kept: kept.values, monitor: monitor,
@@ -136,7 +135,7 @@ package struct MatrixPruning {
       }
     }
     // What a round leaves at pruned places is what they would be worth; the last one prunes them.
-    if refining { weights.clear(prunedBy: mask, pool: compute.pool) }
+    if isLast { weights.clear(prunedBy: mask, pool: compute.pool) }
     return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
   }
 
