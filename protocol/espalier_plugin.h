@@ -621,172 +621,106 @@ typedef struct espalier_linear_algebra {
 #else
 #define ESPALIER_ASSERT(condition) _Static_assert(condition, #condition)
 #endif
+#define ESPALIER_AT(name, field, place) ESPALIER_ASSERT(offsetof(espalier_##name, field) == place)
 
-ESPALIER_ASSERT(sizeof(void *) == 8);
-ESPALIER_ASSERT(sizeof(size_t) == 8);
-ESPALIER_ASSERT(sizeof(float) == 4);
-ESPALIER_ASSERT(sizeof(double) == 8);
+ESPALIER_ASSERT(sizeof(void *) == 8 && sizeof(size_t) == 8);
+ESPALIER_ASSERT(sizeof(float) == 4 && sizeof(double) == 8);
 
-ESPALIER_ASSERT(offsetof(espalier_message, text) == 8);
-ESPALIER_ASSERT(offsetof(espalier_message, capacity) == 16);
+ESPALIER_AT(message, text, 8); ESPALIER_AT(message, capacity, 16);
 ESPALIER_ASSERT(sizeof(espalier_message) == 24);
 
-ESPALIER_ASSERT(offsetof(espalier_host, abi_major) == 4);
-ESPALIER_ASSERT(offsetof(espalier_host, abi_minor) == 8);
-ESPALIER_ASSERT(offsetof(espalier_host, context) == 16);
-ESPALIER_ASSERT(offsetof(espalier_host, get_extension) == 24);
-ESPALIER_ASSERT(offsetof(espalier_host, log) == 32);
-ESPALIER_ASSERT(offsetof(espalier_host, progress) == 40);
-ESPALIER_ASSERT(offsetof(espalier_host, cancelled) == 48);
-ESPALIER_ASSERT(offsetof(espalier_host, parallel_for) == 56);
-ESPALIER_ASSERT(offsetof(espalier_host, diagnose) == 64);
+ESPALIER_AT(host, abi_major, 4); ESPALIER_AT(host, abi_minor, 8); ESPALIER_AT(host, context, 16);
+ESPALIER_AT(host, get_extension, 24); ESPALIER_AT(host, log, 32); ESPALIER_AT(host, progress, 40);
+ESPALIER_AT(host, cancelled, 48); ESPALIER_AT(host, parallel_for, 56); ESPALIER_AT(host, diagnose, 64);
 ESPALIER_ASSERT(sizeof(espalier_host) == 72);
 
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, struct_size) == 0);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, abi_major) == 4);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, abi_minor) == 8);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, id) == 16);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, version) == 24);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, summary) == 32);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, vendor) == 40);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, licence) == 48);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, url) == 56);
-ESPALIER_ASSERT(offsetof(espalier_plugin_descriptor, get_extension) == 64);
+ESPALIER_AT(plugin_descriptor, struct_size, 0); ESPALIER_AT(plugin_descriptor, abi_major, 4);
+ESPALIER_AT(plugin_descriptor, abi_minor, 8); ESPALIER_AT(plugin_descriptor, id, 16);
+ESPALIER_AT(plugin_descriptor, version, 24); ESPALIER_AT(plugin_descriptor, summary, 32);
+ESPALIER_AT(plugin_descriptor, vendor, 40); ESPALIER_AT(plugin_descriptor, licence, 48);
+ESPALIER_AT(plugin_descriptor, url, 56); ESPALIER_AT(plugin_descriptor, get_extension, 64);
 ESPALIER_ASSERT(sizeof(espalier_plugin_descriptor) == 72);
 
-ESPALIER_ASSERT(offsetof(espalier_parameter, type) == 4);
-ESPALIER_ASSERT(offsetof(espalier_parameter, name) == 8);
-ESPALIER_ASSERT(offsetof(espalier_parameter, summary) == 16);
-ESPALIER_ASSERT(offsetof(espalier_parameter, default_value) == 24);
-ESPALIER_ASSERT(offsetof(espalier_parameter, minimum) == 32);
-ESPALIER_ASSERT(offsetof(espalier_parameter, maximum) == 40);
-ESPALIER_ASSERT(offsetof(espalier_parameter, choice_count) == 48);
-ESPALIER_ASSERT(offsetof(espalier_parameter, choices) == 56);
+ESPALIER_AT(parameter, type, 4); ESPALIER_AT(parameter, name, 8); ESPALIER_AT(parameter, summary, 16);
+ESPALIER_AT(parameter, default_value, 24); ESPALIER_AT(parameter, minimum, 32); ESPALIER_AT(parameter, maximum, 40);
+ESPALIER_AT(parameter, choice_count, 48); ESPALIER_AT(parameter, choices, 56);
 ESPALIER_ASSERT(sizeof(espalier_parameter) == 64);
 
-ESPALIER_ASSERT(offsetof(espalier_moments, sequences) == 8);
-ESPALIER_ASSERT(offsetof(espalier_moments, tokens) == 16);
-ESPALIER_ASSERT(offsetof(espalier_moments, count) == 24);
-ESPALIER_ASSERT(offsetof(espalier_moments, sum) == 32);
-ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_squares) == 40);
-ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_magnitudes) == 48);
-ESPALIER_ASSERT(offsetof(espalier_moments, sum_of_squared_means) == 56);
+ESPALIER_AT(moments, sequences, 8); ESPALIER_AT(moments, tokens, 16); ESPALIER_AT(moments, count, 24);
+ESPALIER_AT(moments, sum, 32); ESPALIER_AT(moments, sum_of_squares, 40); ESPALIER_AT(moments, sum_of_magnitudes, 48);
+ESPALIER_AT(moments, sum_of_squared_means, 56);
 ESPALIER_ASSERT(sizeof(espalier_moments) == 64);
 
-ESPALIER_ASSERT(offsetof(espalier_gram, sequences) == 8);
-ESPALIER_ASSERT(offsetof(espalier_gram, tokens) == 16);
-ESPALIER_ASSERT(offsetof(espalier_gram, count) == 24);
-ESPALIER_ASSERT(offsetof(espalier_gram, products) == 32);
-ESPALIER_ASSERT(offsetof(espalier_gram, cross) == 40);
+ESPALIER_AT(gram, sequences, 8); ESPALIER_AT(gram, tokens, 16); ESPALIER_AT(gram, count, 24);
+ESPALIER_AT(gram, products, 32); ESPALIER_AT(gram, cross, 40);
 ESPALIER_ASSERT(sizeof(espalier_gram) == 48);
 
-ESPALIER_ASSERT(offsetof(espalier_gradients, samples) == 8);
-ESPALIER_ASSERT(offsetof(espalier_gradients, steps) == 16);
-ESPALIER_ASSERT(offsetof(espalier_gradients, sum) == 24);
-ESPALIER_ASSERT(offsetof(espalier_gradients, sum_of_squares) == 32);
-ESPALIER_ASSERT(offsetof(espalier_gradients, movement) == 40);
+ESPALIER_AT(gradients, samples, 8); ESPALIER_AT(gradients, steps, 16); ESPALIER_AT(gradients, sum, 24);
+ESPALIER_AT(gradients, sum_of_squares, 32); ESPALIER_AT(gradients, movement, 40);
 ESPALIER_ASSERT(sizeof(espalier_gradients) == 48);
 
-ESPALIER_ASSERT(offsetof(espalier_term, name) == 8);
-ESPALIER_ASSERT(offsetof(espalier_term, scores) == 16);
+ESPALIER_AT(term, name, 8); ESPALIER_AT(term, scores, 16);
 ESPALIER_ASSERT(sizeof(espalier_term) == 24);
 
-ESPALIER_ASSERT(offsetof(espalier_matrix, tensor) == 8);
-ESPALIER_ASSERT(offsetof(espalier_matrix, layer) == 16);
-ESPALIER_ASSERT(offsetof(espalier_matrix, rows) == 24);
-ESPALIER_ASSERT(offsetof(espalier_matrix, columns) == 32);
-ESPALIER_ASSERT(offsetof(espalier_matrix, weights) == 40);
-ESPALIER_ASSERT(offsetof(espalier_matrix, moments) == 48);
-ESPALIER_ASSERT(offsetof(espalier_matrix, gram) == 56);
-ESPALIER_ASSERT(offsetof(espalier_matrix, gradients) == 64);
-ESPALIER_ASSERT(offsetof(espalier_matrix, regional_gradients) == 72);
-ESPALIER_ASSERT(offsetof(espalier_matrix, terms) == 80);
-ESPALIER_ASSERT(offsetof(espalier_matrix, term_count) == 88);
+ESPALIER_AT(matrix, tensor, 8); ESPALIER_AT(matrix, layer, 16); ESPALIER_AT(matrix, rows, 24);
+ESPALIER_AT(matrix, columns, 32); ESPALIER_AT(matrix, weights, 40); ESPALIER_AT(matrix, moments, 48);
+ESPALIER_AT(matrix, gram, 56); ESPALIER_AT(matrix, gradients, 64); ESPALIER_AT(matrix, regional_gradients, 72);
+ESPALIER_AT(matrix, terms, 80); ESPALIER_AT(matrix, term_count, 88);
 ESPALIER_ASSERT(sizeof(espalier_matrix) == 96);
 
-ESPALIER_ASSERT(offsetof(espalier_selector, statistics) == 4);
-ESPALIER_ASSERT(offsetof(espalier_selector, default_group) == 8);
-ESPALIER_ASSERT(offsetof(espalier_selector, parameter_count) == 12);
-ESPALIER_ASSERT(offsetof(espalier_selector, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_selector, score) == 24);
-ESPALIER_ASSERT(offsetof(espalier_selector, statistics_for) == 32);
-ESPALIER_ASSERT(offsetof(espalier_selector, term_count) == 40);
-ESPALIER_ASSERT(offsetof(espalier_selector, terms) == 48);
-ESPALIER_ASSERT(offsetof(espalier_selector, compensator) == 56);
+ESPALIER_AT(selector, statistics, 4); ESPALIER_AT(selector, default_group, 8);
+ESPALIER_AT(selector, parameter_count, 12); ESPALIER_AT(selector, parameters, 16); ESPALIER_AT(selector, score, 24);
+ESPALIER_AT(selector, statistics_for, 32); ESPALIER_AT(selector, term_count, 40); ESPALIER_AT(selector, terms, 48);
+ESPALIER_AT(selector, compensator, 56);
 ESPALIER_ASSERT(sizeof(espalier_selector) == 64);
 
-ESPALIER_ASSERT(offsetof(espalier_budget, sparsity) == 8);
-ESPALIER_ASSERT(offsetof(espalier_budget, pattern_prune) == 16);
-ESPALIER_ASSERT(offsetof(espalier_budget, pattern_size) == 24);
+ESPALIER_AT(budget, sparsity, 8); ESPALIER_AT(budget, pattern_prune, 16); ESPALIER_AT(budget, pattern_size, 24);
+ESPALIER_AT(budget, round, 32); ESPALIER_AT(budget, rounds_left, 36);
 ESPALIER_ASSERT(sizeof(espalier_budget) == 40);
 
-ESPALIER_ASSERT(offsetof(espalier_problem, matrix) == 8);
-ESPALIER_ASSERT(offsetof(espalier_problem, budget) == 16);
-ESPALIER_ASSERT(offsetof(espalier_problem, kept) == 24);
-ESPALIER_ASSERT(offsetof(espalier_problem, weights) == 32);
+ESPALIER_AT(problem, matrix, 8); ESPALIER_AT(problem, budget, 16); ESPALIER_AT(problem, kept, 24);
+ESPALIER_AT(problem, weights, 32);
 ESPALIER_ASSERT(sizeof(espalier_problem) == 40);
 
-ESPALIER_ASSERT(offsetof(espalier_solver, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_solver, solve) == 24);
+ESPALIER_AT(solver, parameters, 16); ESPALIER_AT(solver, solve, 24);
 ESPALIER_ASSERT(sizeof(espalier_solver) == 32);
 
-ESPALIER_ASSERT(offsetof(espalier_compensator, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_compensator, compensate) == 24);
+ESPALIER_AT(compensator, parameters, 16); ESPALIER_AT(compensator, compensate, 24);
 ESPALIER_ASSERT(sizeof(espalier_compensator) == 32);
 
-ESPALIER_ASSERT(offsetof(espalier_refiner, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_refiner, refine) == 24);
+ESPALIER_AT(refiner, parameters, 16); ESPALIER_AT(refiner, refine, 24);
 ESPALIER_ASSERT(sizeof(espalier_refiner) == 32);
 
-ESPALIER_ASSERT(offsetof(espalier_block_compensator, parameters) == 8);
-ESPALIER_ASSERT(offsetof(espalier_block_compensator, fit) == 16);
+ESPALIER_AT(block_compensator, parameters, 8); ESPALIER_AT(block_compensator, fit, 16);
 ESPALIER_ASSERT(sizeof(espalier_block_compensator) == 24);
 
-ESPALIER_ASSERT(offsetof(espalier_region, samples) == 8);
-ESPALIER_ASSERT(offsetof(espalier_region, gradient) == 16);
+ESPALIER_AT(region, samples, 8); ESPALIER_AT(region, gradient, 16);
 ESPALIER_ASSERT(sizeof(espalier_region) == 24);
 
-ESPALIER_ASSERT(offsetof(espalier_share, tensor) == 8);
-ESPALIER_ASSERT(offsetof(espalier_share, layer) == 16);
-ESPALIER_ASSERT(offsetof(espalier_share, elements) == 24);
-ESPALIER_ASSERT(offsetof(espalier_share, measure) == 32);
-ESPALIER_ASSERT(offsetof(espalier_share, point_count) == 40);
-ESPALIER_ASSERT(offsetof(espalier_share, losses) == 56);
+ESPALIER_AT(share, tensor, 8); ESPALIER_AT(share, layer, 16); ESPALIER_AT(share, elements, 24);
+ESPALIER_AT(share, measure, 32); ESPALIER_AT(share, point_count, 40); ESPALIER_AT(share, losses, 56);
 ESPALIER_ASSERT(sizeof(espalier_share) == 64);
 
-ESPALIER_ASSERT(offsetof(espalier_allocator, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_allocator, measure) == 24);
-ESPALIER_ASSERT(offsetof(espalier_allocator, allocate) == 32);
+ESPALIER_AT(allocator, parameters, 16); ESPALIER_AT(allocator, measure, 24); ESPALIER_AT(allocator, allocate, 32);
 ESPALIER_ASSERT(sizeof(espalier_allocator) == 40);
 
-ESPALIER_ASSERT(offsetof(espalier_units, layer) == 8);
-ESPALIER_ASSERT(offsetof(espalier_units, count) == 16);
-ESPALIER_ASSERT(offsetof(espalier_units, width) == 24);
-ESPALIER_ASSERT(offsetof(espalier_units, matrix_count) == 32);
-ESPALIER_ASSERT(offsetof(espalier_units, matrices) == 40);
-ESPALIER_ASSERT(offsetof(espalier_units, cosine_sums) == 48);
-ESPALIER_ASSERT(offsetof(espalier_units, tokens) == 56);
-ESPALIER_ASSERT(offsetof(espalier_units, losses_without) == 64);
-ESPALIER_ASSERT(offsetof(espalier_units, loss) == 72);
+ESPALIER_AT(units, layer, 8); ESPALIER_AT(units, count, 16); ESPALIER_AT(units, width, 24);
+ESPALIER_AT(units, matrix_count, 32); ESPALIER_AT(units, matrices, 40); ESPALIER_AT(units, cosine_sums, 48);
+ESPALIER_AT(units, tokens, 56); ESPALIER_AT(units, losses_without, 64); ESPALIER_AT(units, loss, 72);
 ESPALIER_ASSERT(sizeof(espalier_units) == 80);
 
-ESPALIER_ASSERT(offsetof(espalier_unit_selector, parameters) == 16);
-ESPALIER_ASSERT(offsetof(espalier_unit_selector, needs_losses) == 24);
-ESPALIER_ASSERT(offsetof(espalier_unit_selector, default_group) == 28);
-ESPALIER_ASSERT(offsetof(espalier_unit_selector, score) == 32);
+ESPALIER_AT(unit_selector, parameters, 16); ESPALIER_AT(unit_selector, needs_losses, 24);
+ESPALIER_AT(unit_selector, default_group, 28); ESPALIER_AT(unit_selector, score, 32);
 ESPALIER_ASSERT(sizeof(espalier_unit_selector) == 40);
 
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, product_f32) == 8);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, product_f64) == 16);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_f32) == 24);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_f64) == 32);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_solve_f32) == 40);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_solve_f64) == 48);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, cholesky_inverse_f64) == 56);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, eigen_f32) == 64);
-ESPALIER_ASSERT(offsetof(espalier_linear_algebra, eigen_f64) == 72);
+ESPALIER_AT(linear_algebra, product_f32, 8); ESPALIER_AT(linear_algebra, product_f64, 16);
+ESPALIER_AT(linear_algebra, cholesky_f32, 24); ESPALIER_AT(linear_algebra, cholesky_f64, 32);
+ESPALIER_AT(linear_algebra, cholesky_solve_f32, 40); ESPALIER_AT(linear_algebra, cholesky_solve_f64, 48);
+ESPALIER_AT(linear_algebra, cholesky_inverse_f64, 56); ESPALIER_AT(linear_algebra, eigen_f32, 64);
+ESPALIER_AT(linear_algebra, eigen_f64, 72);
 ESPALIER_ASSERT(sizeof(espalier_linear_algebra) == 80);
 
+#undef ESPALIER_AT
 #undef ESPALIER_ASSERT
 
 #ifdef __cplusplus

@@ -14,6 +14,12 @@ package struct PrunableTensor: Sendable {
   package var elementCount: Int { rows * columns }
 }
 
+extension OrderedDictionary where Key == String, Value == PrunableTensor {
+  /// Elements of the largest of the tensors.
+  var largestElementCount: Int { values.map(\.elementCount).max() ?? 0 }
+  var lastLayer: Int { values.map(\.layer).max() ?? 0 }
+}
+
 /// A model and a revision of it.
 package struct ModelState: Sendable {
   package let transformer: Transformer

@@ -49,7 +49,7 @@ final class ForeignMatrices {
         layer: input.layer.map(Int64.init) ?? -1, rows: Int64(input.rows), columns: Int64(input.columns),
         weights: input.weights.baseAddress,
         moments: need.contains(.moments) ? statistics.input.moments.map(form) : nil,
-        gram: need.asksForGram ? statistics.input.gram.map { form($0, cross: need.contains(.crossGram)) } : nil,
+        gram: need.containsGram ? statistics.input.gram.map { form($0, cross: need.contains(.crossGram)) } : nil,
         gradients: need.contains(.gradients) ? statistics.gradients.map(form) : nil,
         regional_gradients: need.contains(.regionalGradients) ? statistics.regionalGradients.map(form) : nil,
         terms: own.isEmpty ? nil : UnsafePointer(arena.copy(own.map(Optional.some))), term_count: Int64(own.count)))
@@ -91,10 +91,6 @@ final class ForeignMatrices {
   }
 }
 
-extension StatisticsNeed {
-  fileprivate var asksForGram: Bool { !isDisjoint(with: [.gram, .crossGram]) }
-}
-
 // MARK: The contract
 
 extension MatrixInput {
@@ -102,7 +98,7 @@ extension MatrixInput {
   func check(_ need: StatisticsNeed, terms: [String] = []) throws(PluginInputProblem) {
     try checkShape("weights", weights.count)
     if need.contains(.moments) { try check(statistics.input.moments) }
-    if need.asksForGram { try check(statistics.input.gram, cross: need.contains(.crossGram)) }
+    if need.containsGram { try check(statistics.input.gram, cross: need.contains(.crossGram)) }
     if need.contains(.gradients) { try check(statistics.gradients, .gradients) }
     if need.contains(.regionalGradients) { try check(statistics.regionalGradients, .regionalGradients) }
     for term in self.terms where terms.contains(term.name) {

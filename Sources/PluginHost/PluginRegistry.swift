@@ -122,32 +122,32 @@ package final class PluginRegistry: Sendable {
   // A method of a kind, by its plugin's id. Each throws `notFound`; `otherKind` if the plugin offers no such method.
 
   package func selector(id: String) throws(PluginError) -> any Selector {
-    PluginSelector(try offer(id, .selector, \.selector), services: services)
+    try method(id, .selector, \.selector, PluginSelector.init)
   }
   package func unitSelector(id: String) throws(PluginError) -> any UnitSelector {
-    PluginUnitSelector(try offer(id, .unitSelector, \.unitSelector), services: services)
+    try method(id, .unitSelector, \.unitSelector, PluginUnitSelector.init)
   }
   package func solver(id: String) throws(PluginError) -> any Solver {
-    PluginSolver(try offer(id, .solver, \.solver), services: services)
+    try method(id, .solver, \.solver, PluginSolver.init)
   }
   package func compensator(id: String) throws(PluginError) -> any Compensator {
-    PluginCompensator(try offer(id, .compensator, \.compensator), services: services)
+    try method(id, .compensator, \.compensator, PluginCompensator.init)
   }
   package func blockCompensator(id: String) throws(PluginError) -> any BlockCompensator {
-    PluginBlockCompensator(try offer(id, .blockCompensator, \.blockCompensator), services: services)
+    try method(id, .blockCompensator, \.blockCompensator, PluginBlockCompensator.init)
   }
   package func refiner(id: String) throws(PluginError) -> any Refiner {
-    PluginRefiner(try offer(id, .refiner, \.refiner), services: services)
+    try method(id, .refiner, \.refiner, PluginRefiner.init)
   }
   package func allocator(id: String) throws(PluginError) -> any Allocator {
-    PluginAllocator(try offer(id, .allocator, \.allocator), services: services)
+    try method(id, .allocator, \.allocator, PluginAllocator.init)
   }
 
-  private func offer<Offer>(
-    _ id: String, _ kind: MethodKind, _ part: KeyPath<PluginOffers, Offer?>
-  ) throws(PluginError) -> Offer {
+  private func method<Offer, Method>(
+    _ id: String, _ kind: MethodKind, _ part: KeyPath<PluginOffers, Offer?>, _ make: (Offer, PluginServices) -> Method
+  ) throws(PluginError) -> Method {
     let library = try library(id)
-    if let offer = library.offers[keyPath: part] { return offer }
+    if let offer = library.offers[keyPath: part] { return make(offer, services) }
     let others = entries.withLock { $0.compactMap(\.library) }.filter { $0.offers[keyPath: part] != nil }
     throw .otherKind(
       id: id, wanted: kind, offers: library.offers.methods.map(\.kind), available: others.map(\.identity.id).sorted())

@@ -23,6 +23,11 @@ struct Access: Sendable, Equatable {
     Access(reads: Set(others.compactMap { $0 }), writes: [resource])
   }
 
+  /// The same, and scores that are added to a plugin's own.
+  func reading(terms: [(name: String, scores: String)]) -> Access {
+    Access(reads: reads.union(terms.map { .scores($0.scores) }), writes: writes)
+  }
+
   /// Whether a request with this access must wait for an earlier, unfinished one.
   /// - Parameter prepared: whether the earlier one has taken hold of all that it reads.
   func mustWait(for earlier: Access, prepared: Bool) -> Bool {

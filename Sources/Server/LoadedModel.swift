@@ -34,10 +34,12 @@ final class LoadedModel: Sendable {
   }
 
   /// What shrinking has left of `model` at `revision`.
-  /// - Parameter details: how, for its history.
+  /// - Parameters:
+  ///   - details: how, for its history.
+  ///   - calibration: digests of the data behind what was cut.
   init(
     _ shrunk: ShrunkModel, of model: LoadedModel, revision: Revision, name: String,
-    details: OrderedDictionary<String, String>
+    details: OrderedDictionary<String, String>, calibration: Set<String>
   ) {
     self.name = name
     source = model.source
@@ -52,7 +54,8 @@ final class LoadedModel: Sendable {
     history = History(
       tensors: tensors,
       operation: Operation(
-        method: PruneShrink.name, summary: "shrunk from \(model.name) at \(revision.id)", details: all))
+        method: PruneShrink.name, summary: "shrunk from \(model.name) at \(revision.id)", details: all,
+        calibration: calibration))
     shrunkFrom = (model.name, revision.id)
   }
 

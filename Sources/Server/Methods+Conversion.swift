@@ -50,7 +50,11 @@ extension ServerContext {
     var request = AllocationRequest()
     request.pins = param.pins
     request.holdsTotal = param.holdsTotal
-    if let name = param.sensitivity { request.sensitivity = try sensitivity(name, of: model).table.curves }
+    if let name = param.sensitivity {
+      let measured = try sensitivity(name, of: model)
+      request.sensitivity = measured.table.curves
+      request.sensitivityData = measured.question.digests
+    }
     if let method = param.method {
       let allocator = try plugins.allocator(id: method.plugin)
       request.allocator = Configured(
@@ -102,6 +106,29 @@ extension ServerContext {
     }
     try fields.finish()
     return values
+  }
+}
+
+extension AllocationRequest {
+  /// - Throws: `CompressionError.datasetRequired` if the allocator looks at data and there are none.
+  func require(_ dataset: Dataset?) throws(CompressionError) {
+    if dataset == nil, statistics != .none { throw .datasetRequired(plugin: allocator?.id ?? "") }
+  }
+
+  /// What reproduces it, for the details of an operation.
+  /// - Parameter dataset: what the allocator looked at, where that is not said elsewhere.
+  func details(_ param: AllocationParam, dataset: Dataset?) -> OrderedDictionary<String, String> {
+    var details: OrderedDictionary = ["allocation": allocator?.summary ?? "uniform"]
+    for pin in pins { details["allocation.\(pin.glob)"] = "\(pin.sparsity)" }
+    if !holdsTotal { details["allocation.holdTotal"] = "false" }
+    details["allocation.sensitivity"] = param.sensitivity
+    if statistics != .none { details["allocation.dataset"] = dataset?.digest }
+    return details
+  }
+
+  /// Digests of the data that it goes by.
+  func calibration(_ dataset: Dataset?) -> Set<String> {
+    sensitivityData.union(statistics == .none ? [] : [dataset?.digest].compactMap(\.self))
   }
 }
 

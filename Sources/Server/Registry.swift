@@ -15,6 +15,11 @@ final class Registry<Value: Sendable>: Sendable {
   var names: [String] { state.withLock { Array($0.values.keys) } }
   var all: [(name: String, value: Value)] { state.withLock { $0.values.map { ($0.key, $0.value) } } }
 
+  /// Calls `body` with what has a name, which nobody can take away meanwhile.
+  func holding<Result>(_ name: String, _ body: (Value?) throws -> Result) rethrows -> Result {
+    try state.withLock { try body($0.values[name]) }
+  }
+
   /// Adds a value under a name, or under one that is made up; nil if the name is taken.
   func add(_ value: Value, name: String? = nil) -> String? {
     state.withLock { state in

@@ -58,6 +58,17 @@ final class ServerContext: Sendable {
   /// The linear algebra if it is loaded.
   var computeIfLoaded: Compute? { loadedCompute.withLock { $0 } }
 
+  /// Keeps what was found out about a model, under a handle that goes when the model does.
+  /// - Throws: `ServerError.modelNotFound` if the model was unloaded while the work went on: the handle would be taken
+  ///   for one of the next model of that name.
+  func keep<Value>(
+    _ value: Value, of model: LoadedModel, in registry: Registry<Value>
+  ) throws(ServerError) -> String {
+    let handle = models.holding(model.name) { $0 === model ? registry.add(value) : nil }
+    guard let handle else { throw .modelNotFound(name: model.name, models: models.names) }
+    return handle
+  }
+
   /// The plugins, found when they are first asked for.
   var plugins: PluginRegistry {
     discovered.withLock { discovered in

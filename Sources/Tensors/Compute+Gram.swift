@@ -26,17 +26,30 @@ package final class GramTotal {
   /// One block for each thread.
   fileprivate var products = FloatBuffer(count: 0)
 
-  /// Bytes that a total takes while it grows: those of the finished matrix if it is symmetric, else twice those.
-  package static func bytes(columns: Int, isSymmetric: Bool) -> Int {
-    columns * columns * MemoryLayout<Double>.stride / (isSymmetric ? 2 : 1)
+  /// Rows of a block. Measured: small blocks waste less on the diagonal and share out better, large ones multiply faster.
+  private static func side(columns: Int) -> Int { columns < 1024 ? 128 : 256 }
+
+  /// Totals that are kept: of a symmetric matrix those of the blocks on and above the diagonal.
+  private static func count(columns: Int, isSymmetric: Bool) -> Int {
+    guard isSymmetric else { return columns * columns }
+    let side = side(columns: columns)
+    return stride(from: 0, to: columns, by: side).reduce(0) { $0 + min(side, columns - $1) * (columns - $1) }
   }
 
-  /// - Parameter columns: at least 1, of a matrix whose bytes the caller has asked for.
-  package init(columns: Int, isSymmetric: Bool = true) {
+  /// Bytes that a total takes while it grows: about those of the finished matrix if it is symmetric, else twice those.
+  package static func bytes(columns: Int, isSymmetric: Bool) -> Int {
+    count(columns: columns, isSymmetric: isSymmetric) * MemoryLayout<Double>.stride
+  }
+
+  /// Nil if there is no memory for it.
+  /// - Parameter columns: at least 1.
+  package init?(columns: Int, isSymmetric: Bool = true) {
+    let count = Self.count(columns: columns, isSymmetric: isSymmetric)
+    guard let zeros = calloc(max(1, count), MemoryLayout<Double>.stride) else { return nil }
+    totals = zeros.bindMemory(to: Double.self, capacity: max(1, count))
     self.columns = columns
     self.isSymmetric = isSymmetric
-    // Measured: small blocks waste less on the diagonal and share out better, large ones multiply faster.
-    let side = columns < 1024 ? 128 : 256
+    let side = Self.side(columns: columns)
     var blocks: [Block] = [], offset = 0
     func add(_ row: Int, _ column: Int, _ rows: Int, _ width: Int) {
       blocks.append(Block(row: row, column: column, rows: rows, columns: width, offset: offset))
@@ -50,10 +63,6 @@ package final class GramTotal {
       }
     }
     self.blocks = blocks.sorted { ($0.operations, $1.offset) > ($1.operations, $0.offset) }
-    guard let zeros = calloc(max(1, offset), MemoryLayout<Double>.stride) else {
-      fatalError("no memory for a Gram matrix of \(columns) columns")
-    }
-    totals = zeros.bindMemory(to: Double.self, capacity: max(1, offset))
   }
 
   deinit { free(totals) }

@@ -57,7 +57,7 @@ package enum EvaluateDivergence: Method {
   /// - Parameter reference: the model and the revision that it was at.
   package static func result(
     model: String, revision: String, reference: (model: String, revision: String), dataset: String, window: Int,
-    _ facts: Facts, precision: String, seconds: Double
+    _ facts: Facts, precision: String, diagnostics: JSON, seconds: Double
   ) -> JSON {
     var result: JSONObject = [
       "model": JSON(model), "revision": JSON(revision),
@@ -66,6 +66,7 @@ package enum EvaluateDivergence: Method {
     ]
     for (key, value) in facts.members { result[key] = value }
     result["precision"] = JSON(precision)
+    result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     return .object(result)
   }

@@ -30,13 +30,14 @@ package enum EvaluatePerplexity: Method {
   ///   - tokens: predicted tokens.
   package static func result(
     model: String, revision: String, dataset: String, window: Int, perplexity: Double, nll: Double,
-    standardError: Double, tokens: Int, windows: Int, perWindow: [Double]?, precision: String, seconds: Double
+    standardError: Double, tokens: Int, windows: Int, perWindow: [Double]?, precision: String, diagnostics: JSON,
+    seconds: Double
   ) -> JSON {
     var result: JSONObject = [
       "model": JSON(model), "revision": JSON(revision), "dataset": JSON(dataset), "window": JSON(window),
       "perplexity": wireNumber(perplexity), "nll": wireNumber(nll), "standardError": wireNumber(standardError),
       "tokens": JSON(tokens), "windows": JSON(windows), "reusedLayers": 0,
-      "precision": JSON(precision), "seconds": JSON(seconds),
+      "precision": JSON(precision), "diagnostics": diagnostics, "seconds": JSON(seconds),
     ]
     if let perWindow { result["perWindow"] = JSON(perWindow) }
     return .object(result)

@@ -45,17 +45,19 @@ package enum ImportanceScore: Method {
     }
   }
 
+  /// - Parameters:
+  ///   - tensors: of scores of weights.
+  ///   - units: of scores of units; nil for those of weights.
   package static func result(
-    _ scores: ScoresFacts, reusedLayers: Int, neededLayers: Int, tensors: [Tensor], diagnostics: JSON,
-    seconds: Double
+    _ scores: ScoresFacts, statistics: StatisticsFacts, tensors: [Tensor] = [], units: [UnitGroupFacts]? = nil,
+    diagnostics: JSON, seconds: Double
   ) -> JSON {
     var result = scores.json
-    result["statisticsReused"] = JSON(neededLayers > 0 && reusedLayers == neededLayers)
-    result["reusedLayers"] = JSON(reusedLayers)
-    result["neededLayers"] = JSON(neededLayers)
+    statistics.add(to: &result)
     result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     result["tensors"] = .array(tensors.map(\.json))
+    if let units { result["units"] = .array(units.map { $0.json(nil) }) }
     return result
   }
 }

@@ -30,8 +30,20 @@ package enum MaskApply: Method {
     }
   }
 
-  package static func result(_ pruned: PrunedFacts, diagnostics: JSON, seconds: Double) -> JSON {
+  /// How many units of a group there are, and are pruned.
+  package typealias CutUnits = (unit: String, layer: Int?, count: Int, cut: Int)
+
+  /// - Parameter units: by scores of units; nil by those of weights.
+  package static func result(
+    _ pruned: PrunedFacts, units: [CutUnits]? = nil, diagnostics: JSON, seconds: Double
+  ) -> JSON {
     var result = pruned.json
+    if let units {
+      result["units"] = .array(
+        units.map {
+          ["unit": JSON($0.unit), "layer": JSON($0.layer), "count": JSON($0.count), "cut": JSON($0.cut)]
+        })
+    }
     result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     return result

@@ -10,25 +10,13 @@ package enum PrunePreview: Method {
     case edits([MaskEdit.Edit])
   }
 
-  package struct Pruning: PruningParams {
-    package let model: String
-    package let criterion: CriterionParam
-    package let terms: [(name: String, scores: String)]
-    package let refinement: MethodParam?
-    package let compensation: [MethodParam]?
-    package let rounds: Int?
-    package let group: String?
+  package struct Pruning: Sendable {
+    package let pruning: PruningParam
     /// How much to prune, one preview each.
     package let targets: [SparsityParam]
 
-    init(model: String, _ fields: inout JSONFields) throws(JSONFieldError) {
-      self.model = model
-      criterion = try CriterionParam(&fields)
-      terms = try fields.optionalTerms("terms")
-      refinement = try fields.optionalMethod("refinement")
-      compensation = try fields.optionalMethods("compensation")
-      rounds = try fields.optionalInt("rounds", in: 1...64)
-      group = try fields.optionalString("group", oneOf: groupNames)
+    init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      pruning = try PruningParam(&fields)
       let ratios = try fields.optionalDoubles("sparsities", in: 0...1) ?? []
       let patterns = try fields.optionalStrings("patterns") ?? []
       guard (1...mostTargets).contains(ratios.count + patterns.count) else {
@@ -57,7 +45,7 @@ package enum PrunePreview: Method {
       guard fields.has("plugin") else {
         throw fields.error(.missingField, "plugin", expected: "`plugin`, or `edits` as in mask/edit")
       }
-      change = .pruning(try Pruning(model: model, &fields))
+      change = .pruning(try Pruning(&fields))
     }
   }
 
@@ -118,14 +106,16 @@ package enum PrunePreview: Method {
   }
 
   package static func result(
-    model: String, revision: String, dataset: String, previews: [Preview], reusedLayers: Int, neededLayers: Int,
+    model: String, revision: String, dataset: String, previews: [Preview], statistics: StatisticsFacts,
     diagnostics: JSON, seconds: Double
   ) -> JSON {
-    [
+    var result: JSON = [
       "model": JSON(model), "revision": JSON(revision), "dataset": JSON(dataset),
       "exactUnder": "current statistics", "previews": .array(previews.map(\.json)),
-      "statisticsReused": JSON(neededLayers > 0 && reusedLayers == neededLayers), "reusedLayers": JSON(reusedLayers),
-      "neededLayers": JSON(neededLayers), "diagnostics": diagnostics, "seconds": JSON(seconds),
     ]
+    statistics.add(to: &result)
+    result["diagnostics"] = diagnostics
+    result["seconds"] = JSON(seconds)
+    return result
   }
 }

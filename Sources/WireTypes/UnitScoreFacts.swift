@@ -33,45 +33,11 @@ package struct UnitGroupFacts: Sendable {
   }
 }
 
-extension ImportanceScore {
-  package static func result(
-    _ scores: ScoresFacts, units: [UnitGroupFacts], reusedLayers: Int, neededLayers: Int, diagnostics: JSON,
-    seconds: Double
-  ) -> JSON {
-    var result = scores.json
-    result["statisticsReused"] = JSON(neededLayers > 0 && reusedLayers == neededLayers)
-    result["reusedLayers"] = JSON(reusedLayers)
-    result["neededLayers"] = JSON(neededLayers)
-    result["diagnostics"] = diagnostics
-    result["seconds"] = JSON(seconds)
-    result["tensors"] = []
-    result["units"] = .array(units.map { $0.json(nil) })
-    return result
-  }
-}
-
 extension ImportanceQuery {
   package static func result(scores: String, units: [UnitGroupFacts], encoding: ValueEncoding) -> JSON {
     [
       "scores": JSON(scores), "encoding": JSON(encoding.rawValue),
       "units": .array(units.map { $0.json(encoding) }),
     ]
-  }
-}
-
-extension MaskApply {
-  /// - Parameter cut: how many units of each group are pruned.
-  package static func result(
-    _ pruned: PrunedFacts, units: [(unit: String, layer: Int?, count: Int, cut: Int)], diagnostics: JSON,
-    seconds: Double
-  ) -> JSON {
-    var result = pruned.json
-    result["units"] = .array(
-      units.map {
-        ["unit": JSON($0.unit), "layer": JSON($0.layer), "count": JSON($0.count), "cut": JSON($0.cut)]
-      })
-    result["diagnostics"] = diagnostics
-    result["seconds"] = JSON(seconds)
-    return result
   }
 }

@@ -47,7 +47,7 @@ package final class History: Sendable {
   package func commit(_ operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) -> Revision {
     state.withLock { state in
       let revision = Revision(
-        id: "r\(state.next)", parent: state.current.id, operation: operation, tensors: tensors)
+        id: "r\(state.next)", parent: state.current, operation: operation, tensors: tensors)
       state.next += 1
       state.revisions[revision.id] = revision
       state.moveBranch(to: revision)

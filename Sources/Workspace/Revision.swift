@@ -11,11 +11,16 @@ package struct Operation: Sendable, Equatable {
   package let summary: String
   /// What reproduces it: plugin, parameters, dataset digest, sparsity, ... as text, in order.
   package let details: OrderedDictionary<String, String>
+  /// Digests of the datasets that it went by: calibration data, and texts that losses were measured on.
+  package let calibration: Set<String>
 
-  package init(method: String, summary: String, details: OrderedDictionary<String, String> = [:]) {
+  package init(
+    method: String, summary: String, details: OrderedDictionary<String, String> = [:], calibration: Set<String> = []
+  ) {
     self.method = method
     self.summary = summary
     self.details = details
+    self.calibration = calibration
   }
 }
 
@@ -25,6 +30,8 @@ package final class Revision: Sendable {
   package let id: String
   package let parent: String?
   package let operation: Operation
+  /// Digests of the datasets that this revision or one that it came out of was calibrated on.
+  package let calibration: Set<String>
   /// By canonical name, in the order of the checkpoint.
   package let tensors: OrderedDictionary<String, StoredTensor>
   /// Biases that edits added, by the weight of their linear map.
@@ -33,10 +40,11 @@ package final class Revision: Sendable {
   package let prunedCount: Int
   package let parameterCount: Int
 
-  init(id: String, parent: String?, operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) {
+  init(id: String, parent: Revision?, operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) {
     self.id = id
-    self.parent = parent
+    self.parent = parent?.id
     self.operation = operation
+    calibration = operation.calibration.union(parent?.calibration ?? [])
     self.tensors = tensors
     addedBiases = tensors.values.reduce(into: [:]) { biases, tensor in
       if let weight = tensor.biasOf { biases[weight] = tensor.masked }

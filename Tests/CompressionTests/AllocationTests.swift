@@ -30,11 +30,12 @@ private struct Sharing: Allocator {
 
 @Suite struct AllocationTests {
   static func targets(
-    _ request: AllocationRequest, _ target: SparsityTarget, _ model: TestModel
+    _ request: AllocationRequest, _ target: SparsityTarget, _ model: TestModel,
+    _ diagnostics: Diagnostics = Diagnostics()
   ) throws -> [String: SparsityTarget] {
     try allocate(
       request, target: target, tensors: model.state.prunableTensors, of: model.state, dataset: nil,
-      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: diagnostics)
   }
 
   /// The fraction of all weights that targets prune.
@@ -77,6 +78,26 @@ private struct Sharing: Allocator {
     request.allocator = Configured(Sharing(needsSensitivity: true) { shares, total in shares.map { _ in total } })
     let missing = #expect(throws: CompressionError.self) { try Self.targets(request, .ratio(0.5), model) }
     #expect(missing?.kind == "allocationInvalid")
+  }
+
+  /// Pins that leave nothing to make up for them: what then has no effect is said, and only that.
+  @Test func pinsThatCoverEverything() throws {
+    let model = try TestModel(tiny: "grouped-f32")
+    func kinds(_ change: (inout AllocationRequest) -> Void) throws -> [String] {
+      var request = AllocationRequest()
+      request.pins = [("*", 0.25)]
+      change(&request)
+      let diagnostics = Diagnostics()
+      _ = try Self.targets(request, .ratio(0.5), model, diagnostics)
+      #expect(diagnostics.all.kept.allSatisfy { $0.severity == .warning && $0.tensor == nil })
+      return diagnostics.all.kept.map(\.kind)
+    }
+    #expect(try kinds { _ in } == ["totalNotHeld"])
+    #expect(try kinds { $0.pins = [("*", 0.5)] } == [], "the total holds")
+    #expect(try kinds { $0.holdsTotal = false } == [])
+    #expect(try kinds { $0.pins = [("*.layers.0.*", 0.25)] } == [])
+    let sharing = Configured<any Allocator>(Sharing { shares, total in shares.map { _ in total } })
+    #expect(try kinds { $0.allocator = sharing } == ["allocatorUnused", "totalNotHeld"])
   }
 
   @Test func allocatorsSeeWhatIsLeft() throws {

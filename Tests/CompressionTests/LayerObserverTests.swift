@@ -4,13 +4,13 @@ import Compression
 import Tensors
 import TestSupport
 import Testing
-import Transformers
+@testable import Transformers
 
 @Suite struct LayerObserverTests {
   /// Two batches of one input with their inputs before pruning.
   @Test func crossProductsAreThoseOfPlainLoops() throws {
     let inputs = try TestModel(tiny: "grouped-f32").transformer.linearInputs(layer: 0)
-    let observer = LayerObserver(inputs, need: .crossGram, compute: try Engine.compute)
+    let observer = try LayerObserver(inputs, need: .crossGram, compute: try Engine.compute)
     var random = Seeded(11)
     let n = inputs[1].columns
     var expected = [Double](repeating: 0, count: n * n), seen: [Matrix] = []
@@ -46,9 +46,24 @@ import Transformers
     for (need, hasGram, hasCross) in [
       (StatisticsNeed.moments, false, false), (.gram, true, false), (.crossGram, true, true), (.none, false, false),
     ] {
-      let statistics = LayerObserver(inputs, need: need, compute: try Engine.compute).finish()
+      let statistics = try LayerObserver(inputs, need: need, compute: try Engine.compute).finish()
       #expect(statistics.allSatisfy { $0.moments != nil && ($0.gram != nil) == hasGram })
       #expect(statistics.allSatisfy { ($0.gram?.cross != nil) == hasCross })
+    }
+  }
+
+  /// Where there is no memory for a total, there is an error that says how much there would have to be.
+  @Test func memoryThatThereIsNot() throws {
+    let wide = LinearInput(layer: 0, site: "mlp", tensors: ["wide"], columns: 1 << 25)
+    for need in [StatisticsNeed.gram, .crossGram] {
+      let error = #expect(throws: CompressionError.self) {
+        _ = try LayerObserver([wide], need: need, compute: Engine.compute)
+      }
+      guard case .memoryInsufficient(_, let needed, let available) = error else {
+        Issue.record("\(error.map { "\($0)" } ?? "no error")")
+        continue
+      }
+      #expect(needed > 1 << 51 && available < needed)
     }
   }
 }

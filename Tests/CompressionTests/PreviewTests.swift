@@ -134,6 +134,23 @@ private struct Halving: Compensator {
     #expect(abs(restored.error.relative / expected.relative - 1) < 1e-4 && restored.sparsity == 0)
   }
 
+  /// Each tensor loses what the allocation says, and the error is that of the pruning so allocated.
+  @Test func allocated() throws {
+    let state = try TestModel(tiny: "grouped-f32").state, dataset = try TestModel.goldenDataset(tiny: "grouped-f32")
+    let plan = try Self.plan(state, .ratio(0.5))
+    var allocation = AllocationRequest()
+    allocation.pins = [("model.layers.0.*", 0.25)]
+    let preview = try Self.preview(state, [.pruning(plan, allocation: allocation), .pruning(plan)], dataset)
+    let allocated = try plan.allocating(
+      allocation, of: state, dataset: nil, store: Engine.store(), compute: Engine.compute, monitor: Monitor(),
+      diagnostics: Diagnostics())
+    let same = try Self.preview(state, [.pruning(allocated)], dataset).changes[0]
+    let (change, even) = (preview.changes[0], preview.changes[1])
+    #expect(change.tensors.map(\.sparsity) == same.tensors.map(\.sparsity) && change.error == same.error)
+    #expect(change.tensors.filter { $0.name.contains("layers.0.") }.allSatisfy { $0.sparsity == 0.25 })
+    #expect(abs(change.sparsity - 0.5) < 1e-3 && change.error != even.error)
+  }
+
   /// Statistics are remembered: nothing is calibrated twice.
   @Test func warm() throws {
     let state = try TestModel(tiny: "grouped-f32").state, dataset = try TestModel.goldenDataset(tiny: "grouped-f32")

@@ -209,8 +209,23 @@ import Workspace
   @Test(arguments: ["gpt2", "opt"])
   func layerNormsHoldChannelsTogether(name: String) throws {
     let dense = try Shrinkable(name)
-    let error = #expect(throws: CompressionError.self) { try dense.cutting([.channels([1])]) }
-    #expect(error?.kind == "channelsNotRemovable")
+    let dataset = try TestModel.goldenDataset(tiny: name), state = dense.state
+    let channels = CustomUnits([.channel]) { [Double](repeating: 1, count: $0.count) }
+    func refused(_ body: () throws -> Void) {
+      let error = #expect(throws: CompressionError.self) { try body() }
+      #expect(error?.kind == "channelsNotRemovable")
+      #expect(error?.message.contains("layer norm") == true)
+    }
+    refused { _ = try dense.cutting([.channels([1])]) }
+    refused { _ = try edit(state, [MaskEdit(.prune, .channels([1]))]) }
+    refused { _ = try channels.scores(dense, .channel, dataset: dataset) }
+    refused {
+      let weights = try score(
+        state, model: "m", tensors: state.prunableTensors, request: ScoringRequest(Criterion(Magnitude())),
+        store: Engine.store(), compute: Engine.compute, monitor: Monitor(), diagnostics: Diagnostics())
+      _ = try aggregateUnits(
+        weights.scores, state: state, target: .channel, compute: Engine.compute, monitor: Monitor())
+    }
   }
 
   /// Minitron's formula, counted by hand: of four heads in the order 2, 0, 3, 1 the first three stay, so that only the

@@ -313,8 +313,8 @@ struct Trial {
     let long = String(repeating: "z", count: 4096)
     #expect(
       trial.diagnostics.all.kept == [
-        Diagnostic(.error, kind: "deadInputs", tensor: "a.weight", "three inputs are dead"),
         Diagnostic(.warning, kind: "plugin", "two lines \u{fffd}"), Diagnostic(.information, kind: "plugin", ""),
+        Diagnostic(.error, kind: "deadInputs", tensor: "a.weight", "three inputs are dead"),
         Diagnostic(.information, kind: "plugin", tensor: String(long.prefix(1024)), long),
       ])
   }

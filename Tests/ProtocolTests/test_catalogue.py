@@ -3,9 +3,10 @@
 import pytest
 
 import examples
-from daemon import Daemon
+from daemon import ROOT, Daemon
 
 MODEL = {"model": "sapling"}
+NORMED = {"model": "normed"}
 UP = ["*.up_proj.*"]
 WANDA = {**MODEL, "plugin": "wanda", "sparsity": 0.5, "dataset": "text"}
 MAGNITUDE = {**MODEL, "plugin": "magnitude", "sparsity": 0.5}
@@ -18,6 +19,9 @@ def prepared():
     with Daemon() as daemon:
         daemon.call("model/load", {"source": "builtin:sapling"})
         daemon.call("model/load", {"source": "builtin:sapling", "name": "second"})
+        # GPT-2 has layer norms, whose mean all channels share.
+        daemon.call("model/load", {"source": str(ROOT / "Tests/TransformersTests/Goldens/gpt2"), "name": "normed"})
+        daemon.call("dataset/load", {"tokens": list(range(60)), **NORMED, "sequenceLength": 30, "name": "numbers"})
         text = {"path": "builtin:sapling/calibration", **MODEL, "sequenceLength": 32, "sequences": 4, "name": "text"}
         daemon.call("dataset/load", text)
         daemon.call("importance/score", {**MODEL, "plugin": "magnitude", "modules": UP})
@@ -61,6 +65,8 @@ CASES = [
     ("prune/run", {**MAGNITUDE, "sparsity": 0.9, "allocation": {"modules": {"*.mlp.*": 0}}}, "allocationInvalid"),
     ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.9,
                     "allocation": {"modules": {"*.layers.0.*": 0}}}, "allocationInvalid"),
+    ("prune/preview", {**MODEL, "plugin": "wanda", "dataset": "text", "sparsities": [0.9],
+                       "allocation": {"modules": {"*.mlp.*": 0}}}, "allocationInvalid"),
     ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5, "allocation": "owl"}, "datasetRequired"),
     ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5,
                     "allocation": {"plugin": "sensitivity", "sensitivity": "v1"}}, "sensitivityNotFound"),
@@ -78,6 +84,12 @@ CASES = [
     ("mask/apply", {**MODEL, "scores": "u1", "sparsity": 0.5, "allocation": "uniform"}, "unitRequestInvalid"),
     ("importance/query", {"scores": "u1", "tensor": "model.layers.0.mlp.up_proj.weight", "topK": 1},
      "unitRequestInvalid"),
+    ("importance/score", {**NORMED, "plugin": "magnitude", "unit": "channel"}, "channelsNotRemovable"),
+    ("importance/score", {**NORMED, "plugin": "fluctuation", "dataset": "numbers", "unit": "channel"},
+     "channelsNotRemovable"),
+    ("mask/edit", {**NORMED, "edits": [{"op": "prune", "channels": [0]}]}, "channelsNotRemovable"),
+    ("prune/preview", {**NORMED, "dataset": "numbers", "edits": [{"op": "prune", "channels": [0]}]},
+     "channelsNotRemovable"),
     ("prune/shrink", {**MODEL, "name": "second"}, "modelExists"),
     # Revisions.
     ("revision/forget", {**MODEL, "revision": "r0"}, "revisionInUse"),
@@ -103,6 +115,22 @@ def test_refused_with_words_of_the_page(method, params, kind):
 def test_pins_are_params(prepared):
     error = prepared.error("prune/run", {**MAGNITUDE, "allocation": {"modules": {"*": 1.5}}})
     assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
+
+
+def test_pins_that_leave_nothing_are_told(prepared):
+    """Nothing makes up for pins of every tensor, unless they are the total by themselves."""
+    for method, request in [
+        ("prune/run", {**MAGNITUDE, "modules": UP}),
+        ("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.5}),
+        ("prune/preview", {**MODEL, "plugin": "magnitude", "dataset": "text", "modules": UP, "sparsities": [0.5]}),
+    ]:
+        for pin, kinds in [(0.25, ["allocatorUnused", "totalNotHeld"]), (0.5, ["allocatorUnused"])]:
+            pinned = {**request, "allocation": {"plugin": "uniform", "modules": {"*": pin}}}
+            answer = prepared.call(method, pinned)
+            assert [diagnostic["kind"] for diagnostic in answer["diagnostics"]] == kinds, method
+            if method != "prune/preview":
+                assert abs(answer["sparsity"] - pin) < 1e-3
+                prepared.call("mask/undo", MODEL)
 
 
 def test_training_that_nobody_asks_for_is_told(prepared):

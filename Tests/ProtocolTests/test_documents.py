@@ -106,7 +106,7 @@ def words_in_sources():
         text = path.read_text()
         for start in re.finditer(r"var kind: String \{", text):
             words |= set(re.findall(r'"(\w+)"', block(text, start.end())))
-        words |= set(re.findall(r'(?<![\w)])\.\w+,\s*kind: "(\w+)"', text))
+        words |= set(re.findall(r'(?:(?<![\w)])\.\w+|severity: "\w+"),\s*kind: "(\w+)"', text))
         for enumeration in re.finditer(r"enum Kind: String[^{]*\{\s*case ([\w, ]+)", text):
             words |= set(enumeration[1].split(", "))
     return words

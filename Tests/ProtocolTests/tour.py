@@ -200,6 +200,7 @@ def steps():
                 "plugin": "wanda",
                 "dataset": "calibration",
                 "modules": ["model.layers.0.mlp.*"],
+                "allocation": {"modules": {"*.down_proj.*": 0.25}},
                 "sparsities": [0.5],
                 "patterns": ["2:4"],
             },

@@ -52,6 +52,16 @@ import Testing
     let told = try #require(warm["previews"]?.array?.first?["tensors"]?.array?.first)
     let run = try client.call("prune/run", with(request, ["sparsity": 0.25, "sequential": false]), within: 60)
     #expect(run["perTensor"]?.array?.first?["sparsity"] == told["sparsity"])
+    // What an allocation gives each tensor too.
+    let shared: JSON = [
+      "model": "a", "plugin": "wanda", "dataset": "other", "modules": ["*.layers.4.*", "*.layers.5.*"],
+      "allocation": ["plugin": "owl", "modules": ["*.layers.4.self_attn.*": 0.25]],
+    ]
+    let allocated = try client.call("prune/preview", with(shared, ["revision": "r0", "sparsities": [0.5]]), within: 60)
+    let tensors = try #require(allocated["previews"]?.array?.first?["tensors"]?.array).map { $0["sparsity"] }
+    _ = try client.call("revision/checkout", ["model": "a", "target": "r0"], within: 60)
+    let pruned = try client.call("prune/run", with(shared, ["sparsity": 0.5, "sequential": false]), within: 60)
+    #expect(pruned["perTensor"]?.array?.map { $0["sparsity"] } == tensors && Set(tensors.map { $0?.number }).count >= 3)
     try client.end(within: 20)
   }
 
@@ -74,6 +84,18 @@ import Testing
     ),
     (#"{"model": "a", "dataset": "short", "plugin": "wanda", "patterns": ["5:2"]}"#, Refusal(-32602, "patternInvalid")),
     (#"{"model": "a", "dataset": "short", "plugin": "none", "sparsities": [0.5]}"#, Refusal(-32803, "pluginNotFound")),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [0.5], "group": "global", "allocation": "owl"}"#,
+      Refusal(-32803, "allocationInvalid")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [0.9], "allocation": {"modules": {"*.mlp.*": 0}}}"#,
+      Refusal(-32803, "allocationInvalid")
+    ),
+    (
+      #"{"model": "a", "dataset": "short", "plugin": "wanda", "sparsities": [0.5], "allocation": {"plugin": "sensitivity", "sensitivity": "v1"}}"#,
+      Refusal(-32803, "sensitivityNotFound")
+    ),
     (#"{"model": "a", "dataset": "short", "plugin": "wanda"}"#, Refusal(-32602, "missingField")),
     (#"{"model": "a", "dataset": "short"}"#, Refusal(-32602, "missingField")),
     (#"{"model": "a", "plugin": "wanda", "sparsities": [0.5]}"#, Refusal(-32602, "missingField")),

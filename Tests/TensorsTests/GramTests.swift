@@ -37,7 +37,8 @@ import Testing
     var random = Seeded(UInt64(N * 1000 + n))
     let compute = try Compute(pool: ComputePool(threads: threads))
     let x = [random.floats(N * n), random.floats(N * n)], z = [random.floats(N * n), random.floats(N * n)]
-    let gram = GramTotal(columns: n), cross = GramTotal(columns: n, isSymmetric: false)
+    let gram = try #require(GramTotal(columns: n))
+    let cross = try #require(GramTotal(columns: n, isSymmetric: false))
     var expected = [Double](repeating: 0, count: n * n), expectedCross = expected
     for call in 0..<2 {
       let (a, b) = (Self.filled(z[call]), Self.filled(x[call]))
@@ -65,7 +66,8 @@ import Testing
     var seen: Set<[UInt32]> = []
     for threads in [1, 2, 5] {
       let compute = try Compute(pool: ComputePool(threads: threads))
-      let gram = GramTotal(columns: n), cross = GramTotal(columns: n, isSymmetric: false)
+      let gram = try #require(GramTotal(columns: n))
+      let cross = try #require(GramTotal(columns: n, isSymmetric: false))
       compute.gramAccumulate(gram, x.pointer, rows: N)
       compute.gramAccumulate(cross, z.pointer, x.pointer, rows: N)
       let products = compute.gramFinish(gram), crossed = compute.gramFinish(cross)
@@ -78,12 +80,20 @@ import Testing
 
   /// Totals are in double: many small sums after a large one are not lost. (2^24 + 25, to even)
   @Test func totalsKeepSmallSums() throws {
-    let compute = try Compute(pool: ComputePool(threads: 2)), gram = GramTotal(columns: 2)
+    let compute = try Compute(pool: ComputePool(threads: 2)), gram = try #require(GramTotal(columns: 2))
     let large = Self.filled([4096, 4096]), small = Self.filled([0.5, 0.5])
     compute.gramAccumulate(gram, large.pointer, rows: 1)
     for _ in 0..<100 { compute.gramAccumulate(gram, small.pointer, rows: 1) }
     let products = compute.gramFinish(gram)
     #expect((0..<4).allSatisfy { products.pointer[$0] == 16_777_240 })
     withExtendedLifetime((large, small, products)) {}
+  }
+
+  /// What is asked for beforehand is what is taken, and what there cannot be is refused, not died of.
+  @Test func memoryIsCounted() {
+    #expect(GramTotal.bytes(columns: 5, isSymmetric: false) == 8 * 25)
+    #expect(GramTotal.bytes(columns: 5, isSymmetric: true) == 8 * 25, "one block")
+    #expect(GramTotal.bytes(columns: 300, isSymmetric: true) == 8 * (128 * 300 + 128 * 172 + 44 * 44))
+    for isSymmetric in [true, false] { #expect(GramTotal(columns: 1 << 25, isSymmetric: isSymmetric) == nil) }
   }
 }

@@ -259,4 +259,19 @@ import Workspace
     revision.tensor("b").readRow(0, into: row.pointer)
     #expect(Array(row.readOnly) == [1, 2])
   }
+
+  /// What a revision was calibrated on is also what those were that it came out of, and no others.
+  @Test func calibrationIsInherited() throws {
+    let history = HistoryTests.history()
+    func commit(_ calibration: Set<String>) -> Revision {
+      history.commit(
+        Operation(method: "prune/run", summary: "", calibration: calibration), tensors: history.current.tensors)
+    }
+    #expect(history.current.calibration == [])
+    #expect(commit(["x"]).calibration == ["x"])
+    #expect(commit([]).calibration == ["x"])
+    #expect(commit(["y", "z"]).calibration == ["x", "y", "z"])
+    _ = try history.checkout("r0")
+    #expect(history.current.calibration == [] && commit(["z"]).calibration == ["z"])
+  }
 }

@@ -10,6 +10,37 @@
 /* Vectors of CK_LANES in a run of float sums. */
 enum { CK_RUN = 8 * CK_LANES };
 
+/* totals += lanes. */
+static CK_INLINE void ck_add_lanes(double *totals, const real *lanes) {
+  for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
+}
+
+static CK_INLINE double ck_sum_lanes(const double *totals) {
+  double sum = 0;
+  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
+  return sum;
+}
+
+/* sum = the sum over i < n of `value`, an expression of i that is evaluated once for each: in float over a run, in double
+ * over the runs. */
+#define CK_SUM_IN_RUNS(sum, n, value)                                        \
+  do {                                                                       \
+    double totals[CK_LANES] = {0};                                           \
+    size_t first = 0;                                                        \
+    while (first + CK_LANES <= (n)) {                                        \
+      real lanes[CK_LANES] = {0};                                            \
+      const size_t end = first + CK_RUN < (n) ? first + CK_RUN : (n);        \
+      for (; first + CK_LANES <= end; first += CK_LANES)                     \
+        for (int l = 0; l < CK_LANES; l++) {                                 \
+          const size_t i = first + (size_t)l;                                \
+          lanes[l] += (value);                                               \
+        }                                                                    \
+      ck_add_lanes(totals, lanes);                                           \
+    }                                                                        \
+    (sum) = ck_sum_lanes(totals);                                            \
+    for (size_t i = first; i < (n); i++) (sum) += (double)(value);           \
+  } while (0)
+
 void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t n) {
   const real slice_maximum = ck_row_maximum(logits, n);
   if (!(slice_maximum <= *maximum)) { /* also when either is NaN, which then stays */
@@ -30,17 +61,8 @@ void CK(logsumexp_update)(real *maximum, double *sum, const real *logits, size_t
 double CK(log_sum_exp)(const real *logits, size_t n) {
   if (n == 0) return -INFINITY;
   const real maximum = ck_row_maximum(logits, n);
-  double totals[CK_LANES] = {0}, sum = 0;
-  size_t i = 0;
-  while (i + CK_LANES <= n) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < n ? i + CK_RUN : n;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) lanes[l] += ck_exp(logits[i + l] - maximum);
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
-  }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
-  for (; i < n; i++) sum += (double)ck_exp(logits[i] - maximum);
+  double sum;
+  CK_SUM_IN_RUNS(sum, n, ck_exp(logits[i] - maximum));
   return (double)maximum + log(sum);
 }
 
@@ -48,24 +70,11 @@ double CK(log_sum_exp)(const real *logits, size_t n) {
 double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real scale) {
   const real maximum = ck_row_maximum(logits, V);
   const double chosen = (double)logits[target] - (double)maximum;
-  double totals[CK_LANES] = {0}, sum = 0;
-  size_t i = 0;
-  while (i + CK_LANES <= V) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) {
-        const real e = ck_exp(logits[i + l] - maximum);
-        logits[i + l] = e;
-        lanes[l] += e;
-      }
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
-  }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
-  for (; i < V; i++) sum += (double)(logits[i] = ck_exp(logits[i] - maximum));
+  double sum;
+  CK_SUM_IN_RUNS(sum, V, logits[i] = ck_exp(logits[i] - maximum));
   const real share = (real)((double)scale / sum);
   const real at_target = (real)((double)scale * ((double)logits[target] / sum - 1));
-  for (i = 0; i < V; i++) logits[i] *= share;
+  for (size_t i = 0; i < V; i++) logits[i] *= share;
   logits[target] = at_target;
   return log(sum) - chosen;
 }
@@ -80,7 +89,6 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
   const real teacher_maximum = ck_row_maximum(teacher, V), student_maximum = ck_row_maximum(student, V);
   const real factor = (real)1 / temperature;
   double p_totals[CK_LANES] = {0}, q_totals[CK_LANES] = {0}, products[CK_LANES] = {0};
-  double p_sum = 0, q_sum = 0, product = 0;
   size_t i = 0;
   while (i + CK_LANES <= V) {
     real p_lanes[CK_LANES] = {0}, q_lanes[CK_LANES] = {0}, product_lanes[CK_LANES] = {0};
@@ -95,13 +103,11 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
         q_lanes[l] += q;
         product_lanes[l] += p > 0 ? p * (a - b) : 0; /* 0 log 0 = 0 */
       }
-    for (int l = 0; l < CK_LANES; l++) {
-      p_totals[l] += (double)p_lanes[l];
-      q_totals[l] += (double)q_lanes[l];
-      products[l] += (double)product_lanes[l];
-    }
+    ck_add_lanes(p_totals, p_lanes);
+    ck_add_lanes(q_totals, q_lanes);
+    ck_add_lanes(products, product_lanes);
   }
-  for (int l = 0; l < CK_LANES; l++) p_sum += p_totals[l], q_sum += q_totals[l], product += products[l];
+  double p_sum = ck_sum_lanes(p_totals), q_sum = ck_sum_lanes(q_totals), product = ck_sum_lanes(products);
   for (; i < V; i++) {
     const real a = (teacher[i] - teacher_maximum) * factor, b = (student[i] - student_maximum) * factor;
     const real p = ck_exp(a), q = ck_exp(b);
@@ -118,6 +124,12 @@ double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, s
   return divergence < 0 ? 0 : divergence; /* by rounding, where student and teacher agree */
 }
 
+/* p (a - b - shift) for p = exp(a - level); 0 log 0 = 0. */
+static CK_INLINE real ck_kl_term(real a, real b, real level, real shift) {
+  const real p = ck_exp(a - level);
+  return p > 0 ? p * (a - b - shift) : 0;
+}
+
 /*
  * KL = sum_c p (a - b) - log sum exp a + log sum exp b for reference logits a and logits b, p = softmax(a). Both a - b
  * and the difference of the two sums lose the shift between the rows first, so that what is left is no larger than the
@@ -127,23 +139,8 @@ double CK(divergence)(double *reference_log_sum, double *log_sum, const real *re
   *reference_log_sum = CK(log_sum_exp)(reference, V);
   *log_sum = CK(log_sum_exp)(logits, V);
   const real level = (real)*reference_log_sum, shift = (real)(*reference_log_sum - *log_sum);
-  double totals[CK_LANES] = {0}, sum = 0;
-  size_t i = 0;
-  while (i + CK_LANES <= V) {
-    real lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) {
-        const real p = ck_exp(reference[i + l] - level);
-        lanes[l] += p > 0 ? p * (reference[i + l] - logits[i + l] - shift) : 0; /* 0 log 0 = 0 */
-      }
-    for (int l = 0; l < CK_LANES; l++) totals[l] += (double)lanes[l];
-  }
-  for (int l = 0; l < CK_LANES; l++) sum += totals[l];
-  for (; i < V; i++) {
-    const real p = ck_exp(reference[i] - level);
-    sum += p > 0 ? (double)(p * (reference[i] - logits[i] - shift)) : 0;
-  }
+  double sum;
+  CK_SUM_IN_RUNS(sum, V, ck_kl_term(reference[i], logits[i], level, shift));
   /* What rounding `level` and `shift` to real has left out. */
   const double exact = *reference_log_sum - *log_sum;
   const double divergence = sum * exp((double)level - *reference_log_sum) + ((double)shift - exact);

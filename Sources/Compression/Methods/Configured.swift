@@ -74,9 +74,3 @@ extension Configured where Method == any Allocator {
   package var id: String { method.description.method.id }
   package var summary: String { summary(id) }
 }
-
-extension OrderedDictionary where Key == String, Value == PrunableTensor {
-  /// Elements of the largest of the tensors.
-  var largestElementCount: Int { values.map(\.elementCount).max() ?? 0 }
-  var lastLayer: Int { values.map(\.layer).max() ?? 0 }
-}

@@ -32,6 +32,18 @@ package struct MatrixInput {
   }
 }
 
+extension MatrixInput {
+  /// - Parameter weights: `[tensor.rows, tensor.columns]`.
+  init(
+    _ tensor: PrunableTensor, weights: UnsafePointer<Float>, statistics: MatrixStatistics = MatrixStatistics(),
+    terms: [(name: String, scores: ScoreMatrix)] = []
+  ) {
+    self.init(
+      tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
+      weights: UnsafeBufferPointer(start: weights, count: tensor.elementCount), statistics: statistics, terms: terms)
+  }
+}
+
 /// How much of a matrix is to be pruned: a target within groups. The group is matrix, row or column; a pattern brings
 /// its own.
 package struct Budget: Sendable, Equatable {

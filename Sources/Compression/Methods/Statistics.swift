@@ -22,6 +22,9 @@ package struct StatisticsNeed: OptionSet, Sendable, Hashable {
 
   package static let all: StatisticsNeed = [.moments, .gram, .crossGram, .gradients, .regionalGradients]
 
+  /// Whether Gram matrices are needed, for themselves or beside cross products.
+  package var containsGram: Bool { !isDisjoint(with: [.gram, .crossGram]) }
+
   /// Whether the inputs of linear maps have to be looked at.
   package var areOfInputs: Bool { !isDisjoint(with: [.moments, .gram, .crossGram]) }
 

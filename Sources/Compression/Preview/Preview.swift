@@ -7,12 +7,14 @@ package import Workspace
 
 /// Something that could be done to a model.
 package enum PreviewedChange: Sendable {
-  case pruning(PruningPlan)
+  /// Nil: every tensor loses the same.
+  case pruning(PruningPlan, allocation: AllocationRequest? = nil)
   case edits([MaskEdit])
 
   fileprivate var need: StatisticsNeed {
     switch self {
-    case .pruning(let plan): plan.statistics(hasDataset: true)
+    case .pruning(let plan, let allocation):
+      plan.statistics(hasDataset: true).union(allocation?.statistics ?? .none)
     case .edits: .none
     }
   }
@@ -75,10 +77,15 @@ package func preview(
     let pruned: OrderedDictionary<String, PrunedTensor> =
       switch change {
       case .edits(let edits): try edit(state, edits, monitor: part).masks.mapValues { PrunedTensor(mask: $0) }
-      case .pruning(let plan):
+      case .pruning(let plan, let allocation):
         try pruneAtOnce(
-          state, plan: plan, dataset: dataset, store: store, compute: compute, monitor: part.part(0...0.5),
-          diagnostics: diagnostics
+          state,
+          plan: allocation.map {
+            try plan.allocating(
+              $0, of: state, dataset: dataset, store: store, compute: compute, monitor: part.part(0...0.1),
+              diagnostics: diagnostics)
+          } ?? plan,
+          dataset: dataset, store: store, compute: compute, monitor: part.part(0.1...0.5), diagnostics: diagnostics
         ).tensors
       }
     previews.append(try measure.preview(pruned, monitor: part.part(0.5...1)))
@@ -93,7 +100,7 @@ private func touchedTensors(
   var names: Set<String> = []
   for change in changes {
     switch change {
-    case .pruning(let plan): names.formUnion(plan.tensors.keys)
+    case .pruning(let plan, _): names.formUnion(plan.tensors.keys)
     case .edits(let edits): names.formUnion(try edit(state, edits).masks.keys)
     }
   }
@@ -130,21 +137,21 @@ private struct ErrorMeasure {
   ) throws -> ChangePreview {
     let forms = FormCounter(state, masks: pruned.mapValues(\.mask))
     let weights = Edited(state.revision, pruned, biasNames: state.transformer.biasNames)
-    var previews: [TensorPreview] = [], keptWeights = 0, allWeights = 0
+    var previews: [TensorPreview] = [], prunedWeights = 0, allWeights = 0
     for (name, change) in pruned {
       guard let tensor = tensors[name] else { continue }
       monitor.report(Double(previews.count) / Double(pruned.count), "the output of \(name)")
       let error = try error(of: tensor, as: change, in: weights, cancellation: monitor.cancellation)
-      let kept = change.mask.keptCount
-      keptWeights += kept
+      let gone = tensor.elementCount - change.mask.keptCount
+      prunedWeights += gone
       allWeights += tensor.elementCount
       previews.append(
         TensorPreview(
-          name: name, sparsity: 1 - Double(kept) / Double(tensor.elementCount), error: error,
+          name: name, sparsity: Double(gone) / Double(tensor.elementCount), error: error,
           bytes: forms.bytes(name)))
     }
     return ChangePreview(
-      tensors: previews, sparsity: allWeights == 0 ? 0 : 1 - Double(keptWeights) / Double(allWeights),
+      tensors: previews, sparsity: allWeights == 0 ? 0 : Double(prunedWeights) / Double(allWeights),
       error: previews.reduce(OutputError(change: 0, energy: 0)) { $0 + $1.error }, cutsUnits: forms.cutsUnits,
       modelBytes: forms.model, bytesPerToken: forms.perToken, multiplications: forms.multiplications)
   }

@@ -39,17 +39,17 @@ struct FormCounter {
     self.masks = masks
     var cuts: [String: (rows: Int, columns: Int)] = [:]
     let all = state.revision.tensors.compactMapValues { $0.mask?.bits }.merging(masks) { _, new in new }
-    let empty = all.mapValues(EmptyLines.init)
+    let kept = all.mapValues(KeptLines.init)
     for layer in 0..<state.transformer.shape.layers {
       let counts = state.transformer.unitCounts(layer: layer)
       /// Units of a kind, none if one of their tensors has no mask.
       func masked(_ count: Int, _ unit: (Int) -> StructuralUnit) -> [StructuralUnit] {
         let tensors = state.transformer.slices(of: unit(0), layer: layer).map(\.tensor)
-        return tensors.allSatisfy { empty[$0] != nil } ? (0..<count).map(unit) : []
+        return tensors.allSatisfy { kept[$0] != nil } ? (0..<count).map(unit) : []
       }
       for unit in masked(counts.heads, StructuralUnit.head) + masked(counts.neurons, StructuralUnit.neuron) {
         let slices = state.transformer.slices(of: unit, layer: layer)
-        guard slices.allSatisfy({ empty[$0.tensor]?.isEmpty($0) == true }) else { continue }
+        guard slices.allSatisfy({ kept[$0.tensor]?.keepNothing(of: $0) == true }) else { continue }
         for slice in slices {
           if slice.axis == .rows {
             cuts[slice.tensor, default: (0, 0)].rows += slice.range.count
@@ -102,27 +102,16 @@ struct FormCounter {
   }
 }
 
-/// Which rows and columns of a mask keep nothing.
-private struct EmptyLines {
-  private let rows: [Bool]
-  private let columns: [Bool]
+/// Which rows and columns of a mask keep something.
+private struct KeptLines {
+  private let rows, columns: [Bool]
 
   init(_ mask: MaskBits) {
-    let rowBytes = mask.rowBytes
-    var any = [UInt8](repeating: 0, count: rowBytes)
-    var rows = [Bool](repeating: true, count: mask.rows)
-    for row in 0..<mask.rows {
-      for byte in 0..<rowBytes {
-        let bits = mask.bytes[row * rowBytes + byte]
-        any[byte] |= bits
-        if bits != 0 { rows[row] = false }
-      }
-    }
-    self.rows = rows
-    columns = (0..<mask.columns).map { any[$0 / 8] >> ($0 % 8) & 1 == 0 }
+    rows = mask.keptRows
+    columns = mask.keptColumns
   }
 
-  func isEmpty(_ slice: WeightSlice) -> Bool {
-    slice.range.allSatisfy { slice.axis == .rows ? rows[$0] : columns[$0] }
+  func keepNothing(of slice: WeightSlice) -> Bool {
+    slice.range.allSatisfy { slice.axis == .rows ? !rows[$0] : !columns[$0] }
   }
 }

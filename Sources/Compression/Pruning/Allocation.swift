@@ -14,6 +14,8 @@ package struct AllocationRequest: Sendable {
   package var holdsTotal = true
   /// Measured curves by layer.
   package var sensitivity: [Int: SensitivityCurve] = [:]
+  /// Digests of the data behind the curves.
+  package var sensitivityData: Set<String> = []
 
   package init() {}
 
@@ -34,6 +36,7 @@ package func allocate(
 ) throws -> [String: SparsityTarget] {
   let pinned = try pinnedSparsities(request.pins, tensors: tensors)
   let free = tensors.filter { pinned[$0.key] == nil }
+  if free.isEmpty { reportNothingToShare(request, pinned, target.ratio, tensors, to: diagnostics) }
   let rest = request.holdsTotal ? try ratio(ofRest: free, pinned, target.ratio, tensors) : target.ratio
   var sparsities = pinned
   if let allocator = request.allocator, !free.isEmpty {
@@ -52,6 +55,21 @@ package func allocate(
   }
 }
 
+extension PruningPlan {
+  /// The same with the targets that `request` gives its tensors.
+  /// - Throws: as `allocate`.
+  package func allocating(
+    _ request: AllocationRequest, of state: ModelState, dataset: Dataset?, store: StatisticsStore, compute: Compute,
+    monitor: Monitor, diagnostics: Diagnostics
+  ) throws -> PruningPlan {
+    var plan = self
+    plan.allocation = try allocate(
+      request, target: target, tensors: tensors, of: state, dataset: dataset, store: store, compute: compute,
+      monitor: monitor, diagnostics: diagnostics)
+    return plan
+  }
+}
+
 private func pinnedSparsities(
   _ pins: [(glob: String, sparsity: Double)], tensors: OrderedDictionary<String, PrunableTensor>
 ) throws(CompressionError) -> [String: Double] {
@@ -63,13 +81,43 @@ private func pinnedSparsities(
   return pinned
 }
 
+/// Says what has no effect because every tensor is pinned.
+private func reportNothingToShare(
+  _ request: AllocationRequest, _ pinned: [String: Double], _ total: Double,
+  _ tensors: OrderedDictionary<String, PrunableTensor>, to diagnostics: Diagnostics
+) {
+  let (lost, all) = weights(pinned, tensors)
+  if request.holdsTotal, abs(lost / all - total) > 1e-9 {
+    diagnostics.add(
+      Diagnostic(
+        .warning, kind: "totalNotHeld",
+        "What `modules` pins covers every tensor, so nothing is left to make up for it: they lose \(lost / all) "
+          + "together, and not \(total). Pin fewer tensors, or set `holdTotal` to false."))
+  }
+  if let allocator = request.allocator {
+    diagnostics.add(
+      Diagnostic(
+        .warning, kind: "allocatorUnused",
+        "What `modules` pins covers every tensor: \(allocator.id) had nothing to share out."))
+  }
+}
+
+/// Weights that pins take, and all weights.
+private func weights(
+  _ pinned: [String: Double], _ tensors: OrderedDictionary<String, PrunableTensor>
+) -> (lost: Double, all: Double) {
+  (
+    tensors.values.reduce(0) { $0 + Double($1.elementCount) * (pinned[$1.name] ?? 0) },
+    tensors.values.reduce(0) { $0 + Double($1.elementCount) }
+  )
+}
+
 /// What the tensors that are not pinned must lose so that all together lose `total`.
 private func ratio(
   ofRest free: OrderedDictionary<String, PrunableTensor>, _ pinned: [String: Double], _ total: Double,
   _ tensors: OrderedDictionary<String, PrunableTensor>
 ) throws(CompressionError) -> Double {
-  let all = tensors.values.reduce(0.0) { $0 + Double($1.elementCount) }
-  let lost = tensors.values.reduce(0.0) { $0 + Double($1.elementCount) * (pinned[$1.name] ?? 0) }
+  let (lost, all) = weights(pinned, tensors)
   let left = free.values.reduce(0.0) { $0 + Double($1.elementCount) }
   guard left > 0 else { return total }
   let ratio = (total * all - lost) / left
@@ -144,13 +192,13 @@ private struct Measuring {
         let weights = inLayer.map { FloatBuffer(count: $0.elementCount) }
         let matrices = try zip(inLayer, weights).map { tensor, buffer in
           state.revision.tensor(tensor.name).read(rows: 0..<tensor.rows, into: buffer.pointer, pool: compute.pool)
-          return MatrixInput(
-            tensor: tensor.name, layer: layer, rows: tensor.rows, columns: tensor.columns, weights: buffer.readOnly,
-            statistics: try known.statistics(of: tensor))
+          return MatrixInput(tensor, weights: buffer.pointer, statistics: try known.statistics(of: tensor))
         }
-        measures[layer] = try allocator.method.measure(
-          matrices, parameters: allocator.values, monitor: Monitor(cancellation: monitor.cancellation),
-          diagnostics: diagnostics)
+        measures[layer] = try withExtendedLifetime(weights) {
+          try allocator.method.measure(
+            matrices, parameters: allocator.values, monitor: Monitor(cancellation: monitor.cancellation),
+            diagnostics: diagnostics)
+        }
       }
     }
     return try tensors.values.map { tensor in

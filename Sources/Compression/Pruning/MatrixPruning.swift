@@ -74,9 +74,17 @@ package struct MatrixPruning {
       budget: Budget(target: plan.target(of: tensor.name), group: plan.group), from: nil)
   }
 
+  /// The scores of a tensor by themselves.
+  func score(
+    _ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics, by criterion: Criterion
+  ) throws -> ScoreMatrix {
+    try criterion.score(
+      input(tensor, of: weights, statistics: statistics), monitor: monitor, diagnostics: diagnostics)
+  }
+
   /// A matrix as methods see it. Its weights stay where they are or are read into the scratch, which is used for one
   /// matrix at a time.
-  func input(_ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics) -> MatrixInput {
+  private func input(_ tensor: PrunableTensor, of weights: any WeightSource, statistics: MatrixStatistics) -> MatrixInput {
     let floats = weights.tensor(tensor.name).floats(orReadInto: scratch.pointer, pool: compute.pool)
     return matrixInput(tensor, weights: floats, statistics: statistics)
   }
@@ -91,8 +99,7 @@ package struct MatrixPruning {
           "The scores given as \"\(term.name)\" hold nothing about this tensor: it is scored without them."))
     }
     return MatrixInput(
-      tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
-      weights: UnsafeBufferPointer(start: weights, count: tensor.elementCount), statistics: statistics,
+      tensor, weights: weights, statistics: statistics,
       terms: plan.terms.compactMap { term in
         term.scores.tensors[tensor.name].map { (name: term.name, scores: $0.matrix) }
       })

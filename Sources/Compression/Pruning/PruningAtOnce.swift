@@ -14,7 +14,7 @@ package func pruneAtOnce(
 ) throws -> PruningResult {
   for tensor in plan.tensors.values { try plan.target(of: tensor.name).check(tensor) }
   let need = plan.statistics(hasDataset: dataset != nil)
-  try requireMemory(plan.newWeightBytes + 12 * plan.tensors.largestElementCount, for: "Pruning \(plan.tensors.count) tensors")
+  try requireMemory(plan.newWeightBytes + plan.scratchBytes, for: "Pruning \(plan.tensors.count) tensors")
   let known = try Knowledge(
     state, tensors: plan.tensors, need: need, dataset: dataset, plugin: plan.method.method.id, store: store,
     compute: compute, monitor: monitor.part(0...0.6))
@@ -60,9 +60,8 @@ private func masksOfAll(
     plan.tensors.values.reduce(0) { $0 + 4 * $1.elementCount }, for: "Comparing the scores of all tensors")
   var scores: OrderedDictionary<String, ScoreMatrix> = [:]
   for tensor in plan.tensors.values {
-    let input = matrices.input(tensor, of: state.revision, statistics: try known.statistics(of: tensor))
-    scores[tensor.name] = try criterion.score(
-      input, monitor: Monitor(cancellation: monitor.cancellation), diagnostics: matrices.diagnostics)
+    scores[tensor.name] = try matrices.score(
+      tensor, of: state.revision, statistics: known.statistics(of: tensor), by: criterion)
   }
   let masks = try selectMasks(
     scores, target: plan.target, group: .global, pool: matrices.compute.pool, monitor: monitor)

@@ -12,17 +12,15 @@ extension PruningPlan {
     guard isSolver || compensator != nil || blockCompensator != nil else { return 0 }
     return tensors.values.reduce(0) { $0 + 4 * $1.elementCount }
   }
+
+  /// Bytes of the largest tensor's weights, scores and mask while it is worked on.
+  var scratchBytes: Int { 12 * tensors.largestElementCount }
 }
 
 extension Transformer {
-  /// Bytes that the statistics of the widest layer take while they are collected: Gram matrices in double, and what is
-  /// made of them.
-  func statisticsBytes(need: StatisticsNeed) -> Int {
-    guard !need.isDisjoint(with: [.gram, .crossGram]) else { return 0 }
-    let each = need.contains(.crossGram) ? 24 : 12
-    return (0..<shape.layers).map { layer in
-      linearInputs(layer: layer).reduce(0) { $0 + each * $1.columns * $1.columns }
-    }.max() ?? 0
+  /// Bytes that the statistics of the widest layer take while they are collected, for up to `rows` rows at a time.
+  func observationBytes(need: StatisticsNeed, rows: Int) -> Int {
+    (0..<shape.layers).map { LayerObserver.bytes(linearInputs(layer: $0), need: need, rows: rows) }.max() ?? 0
   }
 }
 

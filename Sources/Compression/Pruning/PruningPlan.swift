@@ -22,6 +22,13 @@ package enum PruningMethod: Sendable {
     case .solver(let solver): solver.method.description.defaultGroup
     }
   }
+  /// What it needs to know with its parameters.
+  package func statistics(hasDataset: Bool) -> StatisticsNeed {
+    switch self {
+    case .selector(let criterion): criterion.statistics(hasDataset: hasDataset)
+    case .solver: method.statistics
+    }
+  }
   package var parameters: OrderedDictionary<String, ParameterValue> {
     switch self {
     case .selector(let criterion): criterion.parameters
@@ -76,11 +83,7 @@ package struct PruningPlan: Sendable {
 
   /// All that its parts want to know.
   package func statistics(hasDataset: Bool) -> StatisticsNeed {
-    var need: StatisticsNeed =
-      switch method {
-      case .selector(let criterion): criterion.statistics(hasDataset: hasDataset)
-      case .solver(let solver): solver.method.description.method.statistics
-      }
+    var need = method.statistics(hasDataset: hasDataset)
     if let refiner { need.formUnion(refiner.method.description.statistics) }
     if let compensator { need.formUnion(compensator.method.description.method.statistics) }
     return need

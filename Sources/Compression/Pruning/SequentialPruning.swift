@@ -80,7 +80,7 @@ private final class SequentialRun {
     let states = 4 * dataset.tokens.count * model.shape.hiddenSize
     try requireMemory(
       (comparesWithDense ? 3 : 2) * states + largest.tokens * model.activationBytesPerToken + plan.newWeightBytes
-        + model.statisticsBytes(need: need),
+        + plan.scratchBytes + model.observationBytes(need: need, rows: largest.tokens),
       for: "Pruning layer by layer on \(dataset.sequences) sequences")
     pass = model.makeForwardPass(batch: largest, compute: compute, precision: options.precision)
     hidden = FloatBuffer(count: dataset.tokens.count * model.shape.hiddenSize)
@@ -109,7 +109,7 @@ private final class SequentialRun {
   /// Prunes one layer and takes the states through it.
   private func prune(layer: Int, errors: inout [Double]) throws -> OrderedDictionary<String, PrunedTensor> {
     let inputs = model.linearInputs(layer: layer)
-    let observer = LayerObserver(inputs, need: need, compute: compute)
+    let observer = try LayerObserver(inputs, need: need, compute: compute)
     for sequences in batches {
       let batch = batch(sequences)
       if let dense {
@@ -172,6 +172,8 @@ private final class SequentialRun {
       sequences: dataset.sequences, length: dataset.sequenceLength, compute: compute,
       cancellation: monitor.cancellation)
     let tensors = pruned.keys.compactMap { plan.tensors[$0] }
+    // Old and new weights and the masks' bytes.
+    try requireMemory(9 * tensors.reduce(0) { $0 + $1.elementCount }, for: "Fitting layer \(layer)")
     let old = tensors.map { FloatBuffer(count: $0.elementCount) }
     let new = tensors.map { FloatBuffer(count: $0.elementCount) }
     let kept = pruned.values.map { KeptBytes($0.mask, pool: compute.pool) }
@@ -179,9 +181,7 @@ private final class SequentialRun {
     for (index, tensor) in tensors.enumerated() {
       edited.tensor(tensor.name).read(rows: 0..<tensor.rows, into: old[index].pointer, pool: compute.pool)
       new[index].pointer.update(from: old[index].pointer, count: tensor.elementCount)
-      inputs.append(
-        MatrixInput(
-          tensor: tensor.name, layer: layer, rows: tensor.rows, columns: tensor.columns, weights: old[index].readOnly))
+      inputs.append(MatrixInput(tensor, weights: old[index].pointer))
     }
     try withExtendedLifetime((kept, old, new)) {
       try fit.method.fit(

@@ -30,12 +30,7 @@ package struct LayerPruningRequest: Sendable {
   }
 
   /// Whether statistics are needed, as far as the calibration data that there is tells.
-  package var need: StatisticsNeed {
-    switch method {
-    case .selector(let criterion): criterion.statistics(hasDataset: calibration != nil)
-    case .solver: method.method.statistics
-    }
-  }
+  package var need: StatisticsNeed { method.statistics(hasDataset: calibration != nil) }
 
   /// All that pruning depends on but the ratio: part of the key of tables.
   var words: [String] {
@@ -77,8 +72,7 @@ final class LayerPruning: LayerChange {
     let own = request.tensors.filter { $0.value.layer == layer }
     let plan = PruningPlan(
       method: request.method, target: try SparsityTarget(ratio: sparsity), group: request.group, tensors: own)
-    try requireMemory(
-      plan.newWeightBytes + 12 * own.largestElementCount, for: "Pruning the tensors of layer \(layer)")
+    try requireMemory(plan.newWeightBytes + plan.scratchBytes, for: "Pruning the tensors of layer \(layer)")
     let matrices = MatrixPruning(
       plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
     var pruned: OrderedDictionary<String, PrunedTensor> = [:]

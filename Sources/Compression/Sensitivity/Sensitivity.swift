@@ -40,10 +40,24 @@ package struct SensitivityQuestion: Sendable {
 
   package var key: SensitivityKey { SensitivityKey(state, windows: windows, change: pruning?.words ?? ["layer"]) }
 
+  /// Digests of the text that losses are of and, if statistics are needed, of what they are of.
+  package var digests: Set<String> {
+    let calibration = pruning.flatMap { $0.need == .none ? nil : $0.calibration?.digest }
+    return Set([windows.dataset.digest, calibration].compactMap(\.self))
+  }
+
   /// Whether statistics are taken of the very text that losses are of.
   package var calibratesOnEvaluation: Bool {
     guard let pruning, pruning.need != .none else { return false }
     return pruning.calibration?.digest == windows.dataset.digest
+  }
+
+  /// - Throws: `CompressionError.layerNotFound` for the first of `layers` that the model does not have.
+  package func require(_ layers: [Int]) throws(CompressionError) {
+    let all = state.transformer.shape.layers
+    if let outside = layers.first(where: { !(0..<all).contains($0) }) {
+      throw .layerNotFound(layer: outside, layers: all)
+    }
   }
 
   /// Finds the points of `table` that are not known yet, and tells each as it is found.
@@ -62,6 +76,7 @@ package struct SensitivityQuestion: Sendable {
     _ table: SensitivityTable, layers: [Int], sparsities: [Double], store: StatisticsStore, compute: Compute,
     monitor: Monitor, diagnostics: Diagnostics, found: (SensitivityPoint) throws -> Void = { _ in }
   ) throws {
+    try require(layers)
     let change: any LayerChange =
       pruning.map { LayerPruning(state, $0, store: store, compute: compute, diagnostics: diagnostics) }
       ?? LayerRemoval()
@@ -76,9 +91,6 @@ private func findSensitivity(
   table: SensitivityTable, compute: Compute, monitor: Monitor, found: (SensitivityPoint) throws -> Void
 ) throws {
   let all = state.transformer.shape.layers
-  if let outside = layers.first(where: { !(0..<all).contains($0) }) {
-    throw CompressionError.layerNotFound(layer: outside, layers: all)
-  }
   let missing = layers.map { layer in
     (layer: layer, sparsities: sparsities.filter { table.loss(layer: layer, sparsity: $0) == nil })
   }.filter { !$0.sparsities.isEmpty }

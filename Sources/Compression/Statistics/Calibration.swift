@@ -88,7 +88,7 @@ package func calibrate(
     while walk.layer <= last {
       let layer = walk.layer
       let observer = missing.contains(layer)
-        ? LayerObserver(model.linearInputs(layer: layer), need: need.withoutCross, compute: compute) : nil
+        ? try LayerObserver(model.linearInputs(layer: layer), need: need.withoutCross, compute: compute) : nil
       try walk.advance(weights: state.revision, observer: observer, cancellation: monitor.cancellation) { part in
         monitor.report(
           (Double(layer - start) + part) / Double(last + 1 - start), "calibrating, layer \(layer + 1) of \(last + 1)")

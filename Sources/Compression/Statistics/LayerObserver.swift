@@ -19,15 +19,24 @@ package final class LayerObserver {
   private var sites: [Site]
 
   /// - Parameter need: `gram` and `crossGram` are looked for; the latter brings the former along.
-  package init(_ inputs: [LinearInput], need: StatisticsNeed, compute: Compute) {
+  /// - Throws: `CompressionError.memoryInsufficient`.
+  package init(_ inputs: [LinearInput], need: StatisticsNeed, compute: Compute) throws(CompressionError) {
     self.inputs = inputs
     self.compute = compute
-    sites = inputs.map { input in
-      Site(
-        moments: Moments(inputs: input.columns),
-        gram: need.containsGram ? GramTotal(columns: input.columns) : nil,
-        cross: need.contains(.crossGram) ? GramTotal(columns: input.columns, isSymmetric: false) : nil)
+    sites = []
+    for input in inputs {
+      let gram = need.containsGram ? try Self.total(of: input, isSymmetric: true) : nil
+      let cross = need.contains(.crossGram) ? try Self.total(of: input, isSymmetric: false) : nil
+      sites.append(Site(moments: Moments(inputs: input.columns), gram: gram, cross: cross))
     }
+  }
+
+  private static func total(of input: LinearInput, isSymmetric: Bool) throws(CompressionError) -> GramTotal {
+    if let total = GramTotal(columns: input.columns, isSymmetric: isSymmetric) { return total }
+    throw .memoryInsufficient(
+      purpose: "A Gram matrix of \(input.columns) inputs",
+      needed: GramTotal.bytes(columns: input.columns, isSymmetric: isSymmetric),
+      available: availableMemoryBytes() ?? 0)
   }
 
   /// Bytes that observing `inputs` takes, and its results with it, for the need and up to `rows` rows at a time.
@@ -82,11 +91,6 @@ package final class LayerObserver {
       return InputStatistics(moments: moments, gram: gram)
     }
   }
-}
-
-extension StatisticsNeed {
-  /// Whether Gram matrices are needed, for themselves or beside cross products.
-  package var containsGram: Bool { !isDisjoint(with: [.gram, .crossGram]) }
 }
 
 extension Moments {

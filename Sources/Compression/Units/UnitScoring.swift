@@ -13,7 +13,7 @@ extension Configured where Method == any UnitSelector {
   package var id: String { description.method.id }
 
   /// What goes through the model to score `target`.
-  private func needsData(_ target: UnitTarget) -> Bool {
+  fileprivate func needsData(_ target: UnitTarget) -> Bool {
     target == .layer || description.method.statistics != .none
   }
 
@@ -69,10 +69,10 @@ package func scoreUnits(
       for unit in target.kinds { groups.append(try scorer.units(unit, layer: layer)) }
     }
   }
-  let description = criterion.description, usesData = target == .layer || description.method.statistics != .none
+  let description = criterion.description
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: criterion.id, pluginVersion: description.method.version,
-    parameters: criterion.parameters, dataset: usesData ? dataset?.digest : nil)
+    parameters: criterion.parameters, dataset: criterion.needsData(target) ? dataset?.digest : nil)
   return UnitScoring(
     scores: UnitScores(
       provenance: provenance, target: target,
@@ -128,10 +128,7 @@ private struct UnitScorer {
     let buffers = maps.map { tensor in FloatBuffer(count: tensor.elementCount) }
     let matrices = try zip(maps, buffers).map { tensor, buffer in
       let floats = state.revision.tensor(tensor.name).floats(orReadInto: buffer.pointer, pool: compute.pool)
-      return MatrixInput(
-        tensor: tensor.name, layer: tensor.layer, rows: tensor.rows, columns: tensor.columns,
-        weights: UnsafeBufferPointer(start: floats, count: tensor.elementCount),
-        statistics: try knowledge.statistics(of: tensor))
+      return MatrixInput(tensor, weights: floats, statistics: try knowledge.statistics(of: tensor))
     }
     return try withExtendedLifetime(buffers) {
       try call(UnitsInput(unit: unit, layer: layer, count: count, width: width, matrices: matrices))

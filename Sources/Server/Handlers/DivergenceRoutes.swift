@@ -19,7 +19,9 @@ private func divergence(_ params: EvaluateDivergence.Params, _ context: ServerCo
   let compute = try context.compute()
   let precision = Precision(rawValue: params.precision) ?? .fp32
   return .work(.compute) { monitor in
-    let start = monotonicSeconds()
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    diagnostics.reportCalibration(of: state.revision, evaluatedOn: dataset, as: "The revision")
+    diagnostics.reportCalibration(of: reference.revision, evaluatedOn: dataset, as: "The reference's revision")
     let result = try evaluateDivergence(
       state, from: reference, dataset: dataset, window: params.window, precision: precision, compute: compute,
       monitor: monitor)
@@ -34,6 +36,6 @@ private func divergence(_ params: EvaluateDivergence.Params, _ context: ServerCo
         quantiles: EvaluateDivergence.quantileFractions.map(result.quantile), maximum: result.quantile(1),
         sameTopToken: result.sameTopToken, perplexity: result.model.perplexity,
         referencePerplexity: result.reference.perplexity, tokens: result.tokens, windows: result.perWindow.count),
-      precision: precision.rawValue, seconds: monotonicSeconds() - start)
+      precision: precision.rawValue, diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }

@@ -19,7 +19,8 @@ private func perplexity(_ params: EvaluatePerplexity.Params, _ context: ServerCo
   let compute = try context.compute()
   let precision = Precision(rawValue: params.precision) ?? .fp32
   return .work(.compute) { monitor in
-    let start = monotonicSeconds()
+    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    diagnostics.reportCalibration(of: state.revision, evaluatedOn: dataset, as: "The revision")
     let result = try evaluatePerplexity(
       state, dataset: dataset, window: params.window, precision: precision, compute: compute, monitor: monitor)
     try model.checkpoint.requireIntact()
@@ -28,6 +29,6 @@ private func perplexity(_ params: EvaluatePerplexity.Params, _ context: ServerCo
       window: params.window ?? dataset.sequenceLength, perplexity: result.perplexity, nll: result.nll,
       standardError: result.standardError, tokens: result.tokens, windows: result.perWindow.count,
       perWindow: params.perWindow ? result.perWindow : nil, precision: precision.rawValue,
-      seconds: monotonicSeconds() - start)
+      diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }

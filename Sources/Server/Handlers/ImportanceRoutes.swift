@@ -11,9 +11,8 @@ let importanceRoutes = [
   Route(
     ImportanceScore.self, model: \.model,
     access: { params in
-      var access = Access.reading(.model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) })
-      for term in params.terms { access.reads.insert(.scores(term.scores)) }
-      return access
+      .reading(.model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) })
+        .reading(terms: params.terms)
     }, prepare: score),
   Route(ImportanceQuery.self, access: { .reading(.scores($0.scores)) }, prepare: query),
   Route(ImportanceCompare.self, access: { .reading(.scores($0.a), .scores($0.b)) }, prepare: compare),
@@ -36,27 +35,36 @@ private func score(_ params: ImportanceScore.Params, _ context: ServerContext) t
   if params.unit != "weight" { return try scoreUnits(params, context) }
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
-  let criterion = try context.criterion(params.criterion)
+  let request = try context.scoringRequest(params)
   let tensors = try state.prunableTensors(matching: params.criterion.modules)
-  let dataset = try params.criterion.dataset.map(context.dataset)
-  if criterion.statistics(hasDataset: dataset != nil) != .none, dataset == nil {
-    throw CompressionError.datasetRequired(plugin: criterion.id)
-  }
-  var request = ScoringRequest(criterion, dataset: dataset)
-  request.terms = try context.terms(params.terms, for: criterion, model: params.model)
-  request.training = params.training.map { GradientTraining(steps: $0.steps, learningRate: $0.learningRate) }
-  let compute = try context.compute(), question = request
+  let compute = try context.compute()
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: tensors.keys)
     let scoring = try Compression.score(
-      state, model: params.model, tensors: tensors, request: question, store: context.statistics, compute: compute,
+      state, model: params.model, tensors: tensors, request: request, store: context.statistics, compute: compute,
       monitor: monitor, diagnostics: diagnostics)
     try model.checkpoint.requireIntact()
-    let name = context.scores.add(scoring.scores) ?? ""
+    let name = try context.keep(scoring.scores, of: model, in: context.scores)
     return ImportanceScore.result(
-      ScoresFacts(name, scoring.scores), reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers,
+      ScoresFacts(name, scoring.scores),
+      statistics: StatisticsFacts(reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers),
       tensors: scoring.scores.tensors.map { ImportanceScore.Tensor($0.key, $0.value.summary) },
       diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
+  }
+}
+
+extension ServerContext {
+  /// How a request has weights scored.
+  /// - Throws: `CompressionError.datasetRequired` and others; as `criterion` and `terms`.
+  func scoringRequest(_ params: ImportanceScore.Params) throws -> ScoringRequest {
+    let criterion = try criterion(params.criterion)
+    var request = ScoringRequest(criterion, dataset: try params.criterion.dataset.map(dataset))
+    if request.dataset == nil, criterion.statistics(hasDataset: false) != .none {
+      throw CompressionError.datasetRequired(plugin: criterion.id)
+    }
+    request.terms = try terms(params.terms, for: criterion, model: params.model)
+    request.training = params.training.map { GradientTraining(steps: $0.steps, learningRate: $0.learningRate) }
+    return request
   }
 }
 

@@ -53,10 +53,11 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   }
   let allocation = try params.allocation.map { try context.allocation($0, of: model) }
   let dataset = try params.dataset.map(context.dataset)
+  if let allocation { try allocation.require(dataset) }
   let compute = try context.compute()
   // An allocator may want to look at the inputs of all layers, which is no edit that a person waits for.
   return .work((allocation?.statistics ?? StatisticsNeed.none).isEmpty ? .interactive : .compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: chosen.keys)
     let targets = try allocation.map {
       try allocate(
         $0, target: target, tensors: chosen.filter { scores[$0.key] != nil }, of: state, dataset: dataset,
@@ -65,12 +66,15 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
     let masks = try selectMasks(
       scores, target: target, group: group, allocation: targets ?? [:], pool: compute.pool, monitor: monitor)
     var details = scoreDetails(set.provenance)
-    if let allocation = params.allocation { details["allocation"] = allocation.method?.plugin ?? "uniform" }
+    if let param = params.allocation, let allocation {
+      details.merge(allocation.details(param, dataset: dataset)) { _, new in new }
+    }
     details["sparsity"] = target.description
     details["group"] = group.rawValue
     let operation = Operation(
       method: MaskApply.name, summary: "\(set.provenance.plugin) \(target.words), group \(group.rawValue)",
-      details: details)
+      details: details,
+      calibration: set.provenance.calibration.union(allocation?.calibration(dataset) ?? []))
     let revision = model.history.commit(operation, tensors: model.history.current.replacing(masks))
     return MaskApply.result(
       PrunedFacts(model: model.name, revision, tensors: masks.keys), diagnostics: diagnostics.json,
@@ -194,8 +198,8 @@ private func load(_ params: MaskLoad.Params, _ context: ServerContext) throws ->
     let revision = model.history.commit(
       Operation(
         method: MaskLoad.name, summary: "masks from \(params.path)",
-        details: OrderedDictionary(uniqueKeysWithValues: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
-      ),
+        details: OrderedDictionary(uniqueKeysWithValues: metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }),
+        calibration: calibration(inProvenance: metadata)),
       tensors: replaced)
     return MaskLoad.result(
       PrunedFacts(model: model.name, revision, tensors: masks.keys),

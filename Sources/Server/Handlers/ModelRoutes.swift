@@ -96,5 +96,13 @@ func provenance(of revision: Revision, in model: LoadedModel) -> OrderedDictiona
     "espalier.summary": revision.operation.summary,
   ]
   for (key, value) in revision.operation.details { facts["espalier.\(key)"] = value }
+  if !revision.calibration.isEmpty { facts[calibrationKey] = revision.calibration.sorted().joined(separator: " ") }
   return facts
 }
+
+/// The digests of all data that the revision in a file was calibrated on.
+func calibration(inProvenance facts: [String: String]) -> Set<String> {
+  Set((facts[calibrationKey] ?? "").split(separator: " ").map(String.init))
+}
+
+private let calibrationKey = "espalier.calibration"

@@ -3,6 +3,7 @@
 import Checkpoints
 import Compression
 import JSON
+import OrderedCollections
 import Tensors
 import WireTypes
 import Workspace
@@ -11,12 +12,10 @@ let previewRoutes = [
   Route(
     PrunePreview.self, model: \.model,
     access: { params in
-      var access = Access.reading(.model(params.model), .dataset(params.dataset))
-      if case .pruning(let pruning) = params.change {
-        access.reads.insert(.plugins)
-        for term in pruning.terms { access.reads.insert(.scores(term.scores)) }
+      guard case .pruning(let change) = params.change else {
+        return .reading(.model(params.model), .dataset(params.dataset))
       }
-      return access
+      return .reading(.model(params.model), .dataset(params.dataset), .plugins).reading(terms: change.pruning.terms)
     }, prepare: preview)
 ]
 
@@ -24,10 +23,10 @@ private func preview(_ params: PrunePreview.Params, _ context: ServerContext) th
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
   let dataset = try context.dataset(params.dataset)
-  let changes = try context.changes(params, state)
+  let changes = try context.changes(params, of: model, state)
   let compute = try context.compute()
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: state.prunableTensors.keys)
     let result = try Compression.preview(
       state, changes: changes.map(\.change), dataset: dataset, store: context.statistics, compute: compute,
       monitor: monitor, diagnostics: diagnostics)
@@ -35,23 +34,24 @@ private func preview(_ params: PrunePreview.Params, _ context: ServerContext) th
     return PrunePreview.result(
       model: params.model, revision: state.revision.id, dataset: params.dataset,
       previews: zip(changes, result.changes).map { PrunePreview.Preview($0.name, $1) },
-      reusedLayers: result.reusedLayers, neededLayers: result.neededLayers, diagnostics: diagnostics.json,
-      seconds: monotonicSeconds() - start)
+      statistics: StatisticsFacts(reusedLayers: result.reusedLayers, neededLayers: result.neededLayers),
+      diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }
 
 extension ServerContext {
   /// The changes that a request is about, each with what it is called.
   fileprivate func changes(
-    _ params: PrunePreview.Params, _ state: ModelState
+    _ params: PrunePreview.Params, of model: LoadedModel, _ state: ModelState
   ) throws -> [(name: String, change: PreviewedChange)] {
     switch params.change {
     case .edits(let edits): return [("edits", .edits(edits.compactMap(Compression.MaskEdit.init)))]
-    case .pruning(let pruning):
-      return try pruning.targets.map { target in
-        let plan = try plan(pruning, target: try SparsityTarget(target), state)
+    case .pruning(let change):
+      let allocation = try change.pruning.allocation.map { try self.allocation($0, of: model) }
+      return try change.targets.map { target in
+        let plan = try plan(change.pruning, target: try SparsityTarget(target), of: model, state)
         if let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
-        return (plan.target.description, .pruning(plan))
+        return (plan.target.description, .pruning(plan, allocation: allocation))
       }
     }
   }

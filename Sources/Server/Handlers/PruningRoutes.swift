@@ -11,35 +11,31 @@ let pruningRoutes = [
   Route(
     PruneRun.self, model: \.model,
     access: { params in
-      var access = Access.writing(
-        .model(params.model), reading: .plugins, params.criterion.dataset.map { .dataset($0) })
-      for term in params.terms { access.reads.insert(.scores(term.scores)) }
-      return access
+      .writing(.model(params.model), reading: .plugins, params.pruning.criterion.dataset.map { .dataset($0) })
+        .reading(terms: params.pruning.terms)
     }, prepare: run)
 ]
 
 private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let state = try model.state(nil)
-  let plan = try context.plan(params, target: try SparsityTarget(params.target), state)
-  let allocation = try params.allocation.map { try context.allocation($0, of: model) }
-  let dataset = try params.criterion.dataset.map(context.dataset)
+  let plan = try context.plan(params.pruning, target: try SparsityTarget(params.target), of: model, state)
+  let allocation = try params.pruning.allocation.map { try context.allocation($0, of: model) }
+  let dataset = try params.pruning.criterion.dataset.map(context.dataset)
   let sequential = try isSequential(params, plan, dataset: dataset)
-  if dataset == nil, let allocation, allocation.statistics != .none {
-    throw CompressionError.datasetRequired(plugin: allocation.allocator?.id ?? "")
-  }
+  if let allocation { try allocation.require(dataset) }
   var options = SequentialOptions()
   options.precision = Precision(rawValue: params.precision) ?? .fp32
   options.layerErrors = params.layerErrors
   let compute = try context.compute(), chosen = options
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
-    var plan = plan
-    if let allocation {
-      plan.allocation = try allocate(
-        allocation, target: plan.target, tensors: plan.tensors, of: state, dataset: dataset,
-        store: context.statistics, compute: compute, monitor: monitor.part(0...0.2), diagnostics: diagnostics)
-    }
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: plan.tensors.keys)
+    let plan =
+      try allocation.map {
+        try plan.allocating(
+          $0, of: state, dataset: dataset, store: context.statistics, compute: compute, monitor: monitor.part(0...0.2),
+          diagnostics: diagnostics)
+      } ?? plan
     let rest = monitor.part((allocation == nil ? 0 : 0.2)...1)
     let result =
       if sequential, let dataset {
@@ -53,17 +49,21 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
       }
     try model.checkpoint.requireIntact()
     let revision = model.history.commit(
-      operation(plan, params, dataset: dataset, sequential: sequential), tensors: state.replacing(result.tensors))
+      operation(plan, params, allocation: allocation, dataset: dataset, sequential: sequential),
+      tensors: state.replacing(result.tensors))
     return PruneRun.result(
       PrunedFacts(model: model.name, revision, tensors: result.tensors.keys), sequential: sequential,
-      layerErrors: result.layerErrors, reusedLayers: result.reusedLayers, neededLayers: result.neededLayers,
+      layerErrors: result.layerErrors,
+      statistics: StatisticsFacts(reusedLayers: result.reusedLayers, neededLayers: result.neededLayers),
       diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }
 
 extension ServerContext {
   /// What a request asks for, without its allocation.
-  func plan(_ params: some PruningParams, target: SparsityTarget, _ state: ModelState) throws -> PruningPlan {
+  func plan(
+    _ params: PruningParam, target: SparsityTarget, of model: LoadedModel, _ state: ModelState
+  ) throws -> PruningPlan {
     let method = try pruningMethod(params.criterion)
     var plan = PruningPlan(
       method: method, target: target,
@@ -71,7 +71,7 @@ extension ServerContext {
       tensors: try state.prunableTensors(matching: params.criterion.modules))
     switch method {
     case .selector(let criterion):
-      plan.terms = try terms(params.terms, for: criterion, model: params.model)
+      plan.terms = try terms(params.terms, for: criterion, model: model.name)
       plan.refiner = try params.refinement.map(refiner)
       let own = criterion.description.compensator.map { [MethodParam(plugin: $0)] }
       try compensate(&plan, with: params.compensation ?? own ?? [])
@@ -100,7 +100,7 @@ private func isSequential(_ params: PruneRun.Params, _ plan: PruningPlan, datase
 }
 
 private func operation(
-  _ plan: PruningPlan, _ params: PruneRun.Params, dataset: Dataset?, sequential: Bool
+  _ plan: PruningPlan, _ params: PruneRun.Params, allocation: AllocationRequest?, dataset: Dataset?, sequential: Bool
 ) -> Operation {
   let method = plan.method.method
   var details: OrderedDictionary<String, String> = [
@@ -108,21 +108,25 @@ private func operation(
     "group": plan.group.rawValue, "sequential": "\(sequential)",
   ]
   for (name, value) in plan.method.parameters { details["parameters.\(name)"] = value.description }
-  for term in params.terms { details["terms.\(term.name)"] = term.scores }
+  for term in params.pruning.terms { details["terms.\(term.name)"] = term.scores }
   details["refinement"] = plan.refiner?.summary
   details["compensation"] = plan.compensator?.summary
   if plan.rounds > 1 { details["rounds"] = "\(plan.rounds)" }
   details["blockCompensation"] = plan.blockCompensator?.summary
-  if let allocation = params.allocation {
-    details["allocation"] = allocation.method?.plugin ?? "uniform"
-    for pin in allocation.pins { details["allocation.\(pin.glob)"] = "\(pin.sparsity)" }
+  if let param = params.pruning.allocation, let allocation {
+    details.merge(allocation.details(param, dataset: nil)) { _, new in new }
   }
   if params.precision != Precision.fp32.rawValue { details["precision"] = params.precision }
   details["dataset"] = dataset?.digest
+  // Data that nothing was read from says nothing about the revision.
+  let uses = plan.blockCompensator != nil || plan.statistics(hasDataset: dataset != nil) != .none
+  let calibration = plan.terms.reduce(into: Set(uses ? [dataset?.digest].compactMap(\.self) : [])) {
+    $0.formUnion($1.scores.provenance.calibration)
+  }
   let parts = [plan.refiner?.summary, plan.compensator?.summary, plan.blockCompensator?.summary].compactMap { $0 }
   return Operation(
     method: PruneRun.name,
     summary: ([plan.method.summary] + parts).joined(separator: " + ")
       + " \(plan.target.words), group \(plan.group.rawValue)" + (sequential ? ", layer by layer" : ""),
-    details: details)
+    details: details, calibration: calibration.union(allocation?.calibration(dataset) ?? []))
 }

@@ -5,6 +5,7 @@ import Compression
 import Glibc
 import JSON
 import JSONRPC
+import OrderedCollections
 import Tensors
 import Transformers
 import WireTypes
@@ -35,11 +36,14 @@ private func sensitivity(_ params: EvaluateSensitivity.Params, _ context: Server
   let model = try context.model(params.model)
   let question = try context.question(params, model)
   let layers = params.layers ?? Array(0..<model.transformer.shape.layers)
+  try question.require(layers)
   let sparsities = question.pruning == nil ? [1] : params.sparsities
   let compute = try context.compute()
   let (name, table) = context.table(for: question, of: model)
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: question.state.prunableTensors.keys)
+    diagnostics.reportCalibration(
+      of: question.state.revision, evaluatedOn: question.windows.dataset, as: "The revision")
     if question.calibratesOnEvaluation {
       diagnostics.add(
         Diagnostic(

@@ -31,13 +31,14 @@ private func shrink(_ params: PruneShrink.Params, _ context: ServerContext) thro
     return scores
   }
   return .work(.files) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: state.revision.tensors.keys)
     let shrunk = try Compression.shrink(
       state, configuration: model.checkpoint.configuration,
       options: ShrinkOptions(uniform: params.uniform, headScores: scores), monitor: monitor, diagnostics: diagnostics)
     let smaller = LoadedModel(
       shrunk, of: model, revision: state.revision, name: params.name,
-      details: ["uniform": "\(params.uniform)", "residualHeads": "\(scores != nil)"])
+      details: ["uniform": "\(params.uniform)", "residualHeads": "\(scores != nil)"],
+      calibration: state.revision.calibration.union(scores?.provenance.calibration ?? []))
     try model.checkpoint.requireIntact()  // what was copied was all there
     guard context.models.add(smaller, name: params.name) != nil else {
       throw ServerError.modelExists(name: params.name, source: model.source)

@@ -25,13 +25,14 @@ func scoreUnits(_ params: ImportanceScore.Params, _ context: ServerContext) thro
   let dataset = try params.criterion.dataset.map(context.dataset)
   let score = try context.unitScoring(params, state: state, target: target, dataset: dataset)
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
+    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: state.prunableTensors.keys)
     let scoring = try score(monitor, diagnostics)
     try model.checkpoint.requireIntact()
-    let name = context.unitScores.add(scoring.scores) ?? ""
+    let name = try context.keep(scoring.scores, of: model, in: context.unitScores)
     return ImportanceScore.result(
-      ScoresFacts(name, scoring.scores), units: scoring.scores.groups.map(UnitGroupFacts.init),
-      reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers, diagnostics: diagnostics.json,
+      ScoresFacts(name, scoring.scores),
+      statistics: StatisticsFacts(reusedLayers: scoring.reusedLayers, neededLayers: scoring.neededLayers),
+      units: scoring.scores.groups.map(UnitGroupFacts.init), diagnostics: diagnostics.json,
       seconds: monotonicSeconds() - start)
   }
 }
@@ -59,17 +60,10 @@ extension ServerContext {
           compute: compute, monitor: monitor, diagnostics: diagnostics)
       }
     }
-    let criterion = try criterion(params.criterion)
-    if criterion.statistics(hasDataset: dataset != nil) != .none, dataset == nil {
-      throw CompressionError.datasetRequired(plugin: criterion.id)
-    }
-    var request = ScoringRequest(criterion, dataset: dataset)
-    request.terms = try terms(params.terms, for: criterion, model: params.model)
-    request.training = params.training.map { GradientTraining(steps: $0.steps, learningRate: $0.learningRate) }
-    let question = request
+    let request = try scoringRequest(params)
     return { monitor, diagnostics in
       let weights = try Compression.score(
-        state, model: params.model, tensors: state.prunableTensors, request: question, store: self.statistics,
+        state, model: params.model, tensors: state.prunableTensors, request: request, store: self.statistics,
         compute: compute, monitor: monitor.part(0...0.9), diagnostics: diagnostics)
       let units = try aggregateUnits(
         weights.scores, state: state, target: target, compute: compute, monitor: monitor.part(0.9...1))
@@ -139,7 +133,7 @@ func applyUnits(_ units: UnitScores, _ params: MaskApply.Params, _ context: Serv
       method: MaskApply.name,
       summary: "\(provenance.plugin), unit \(units.target.rawValue), \(SparsityTarget.ratio(ratio).words), "
         + "group \(group.rawValue)",
-      details: details)
+      details: details, calibration: provenance.calibration)
     let blobs = masks.map { name, mask in (name, mask.map(MaskBlob.init)) }
     let revision = model.history.commit(
       operation,

@@ -15,7 +15,6 @@ NAME.quantiles   F64 [4]      of kl: 0.5, 0.9, 0.99 and the maximum, by numpy
 Logits in fp32 as the models compute them, everything after them in double. Deterministic: running it again changes
 nothing.
 """
-import json
 import platform
 import sys
 from pathlib import Path
@@ -25,6 +24,9 @@ import torch
 import transformers
 from safetensors.torch import load_file, save
 from transformers import AutoModelForCausalLM
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
 
 SCRIPT = "Tests/CompressionTests/Goldens/divergence_goldens.py"
 MODELS = Path(__file__).resolve().parents[2] / "TransformersTests" / "Goldens"
@@ -67,13 +69,9 @@ def main(folder: Path) -> None:
         "generator": SCRIPT, "numpy": numpy.__version__, "python": platform.python_version(),
         "torch": torch.__version__, "transformers": transformers.__version__,
     }
-    data = save(tensors, metadata=metadata)
-    length = int.from_bytes(data[:8], "little")  # the metadata in order, so that the bytes are always the same
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = dict(sorted(metadata.items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "divergence.golden.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    write_golden(
+        folder / "divergence.golden.safetensors", save(tensors, metadata=metadata),
+        dict(sorted(metadata.items())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ NAME.error    F64 [2]        |(W - W') X|^2 / |W X|^2, and the same with b: |(W'
 
 Deterministic: running it again changes nothing.
 """
-import json
 import platform
 import sys
 from pathlib import Path
@@ -18,6 +17,9 @@ from pathlib import Path
 import numpy
 import torch
 from safetensors.torch import save
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
 
 SCRIPT = "Tests/CompressionTests/Goldens/output_error_goldens.py"
 SEED = 20263
@@ -50,13 +52,9 @@ def main(folder: Path) -> None:
             tensors[f"{name}.{key}"] = torch.from_numpy(array)
     metadata = {
         "generator": SCRIPT, "numpy": numpy.__version__, "python": platform.python_version(), "seed": str(SEED)}
-    data = save(tensors, metadata=metadata)
-    length = int.from_bytes(data[:8], "little")  # the metadata in order, so that the bytes are always the same
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = dict(sorted(metadata.items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "output_error.golden.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    write_golden(
+        folder / "output_error.golden.safetensors", save(tensors, metadata=metadata),
+        dict(sorted(metadata.items())))
 
 
 if __name__ == "__main__":

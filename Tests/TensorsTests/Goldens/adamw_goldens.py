@@ -18,6 +18,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
+
 SEED, STEPS, WEIGHTS = 425, 40, 259
 SCRIPT = "Tests/TensorsTests/Goldens/adamw_goldens.py"
 CASES = {  # the defaults of PyTorch; those of language models; slow averages; no decay
@@ -54,15 +57,11 @@ def main() -> None:
         for part in single:
             error = ((single[part] - double[part]).abs() / double[part].abs()).median()
             print(f"{name}.{part}: fp32 is off by {error:.1e} of a value, in the median")
-    data = save({name: values.contiguous() for name, values in tensors.items()})
-    length = int.from_bytes(data[:8], "little")  # metadata in order, so that the bytes are always the same
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = {
+    metadata = {
         "generator": SCRIPT, "seed": str(SEED), "torch": torch.__version__, "cases": json.dumps(CASES),
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "adamw.golden.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    data = save({name: values.contiguous() for name, values in tensors.items()})
+    write_golden(folder / "adamw.golden.safetensors", data, metadata)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Scales and minimums (fp16) are ordinary, negative, subnormal of both signs, zero
 smallest there are; codes and small scales are random, all zero and all one. Made with gguf 0.19 (numpy, float32 without
 fused multiply-add); versions and seed are in the metadata. Deterministic: running it again changes nothing.
 """
-import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +17,9 @@ from pathlib import Path
 import gguf
 import numpy as np
 from safetensors.numpy import save
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
 
 SEED = 256
 SCRIPT = "Tests/TensorsTests/Goldens/blocks_goldens.py"
@@ -52,13 +54,9 @@ def main() -> None:
         assert values.shape == (ROWS, 256) and values.dtype == np.float32 and np.isfinite(values).all(), name
         tensors[f"stored {name}"] = stored
         tensors[f"bits {name}"] = values.view(np.int32)
-    data = save(tensors)
-    length = int.from_bytes(data[:8], "little")  # metadata in order, so that the bytes are always the same
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = {"generator": SCRIPT, "seed": str(SEED), "gguf": version("gguf"), "numpy": np.__version__}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "blocks.golden.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    write_golden(
+        folder / "blocks.golden.safetensors", save(tensors),
+        {"generator": SCRIPT, "seed": str(SEED), "gguf": version("gguf"), "numpy": np.__version__})
 
 
 if __name__ == "__main__":

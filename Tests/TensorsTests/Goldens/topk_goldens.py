@@ -8,12 +8,14 @@ chosen N:M  U8 [groups, M]    1 where topk chose the score
 
 Made with PyTorch 2.13; version and seed are in the metadata. Deterministic: running it again changes nothing.
 """
-import json
 import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
 
 SEED = 424
 SCRIPT = "Tests/TensorsTests/Goldens/topk_goldens.py"
@@ -40,13 +42,9 @@ def main() -> None:
         indices = torch.topk(drawn, n, dim=1, largest=False).indices
         tensors[f"scores {n}:{m}"] = drawn
         tensors[f"chosen {n}:{m}"] = torch.zeros(drawn.shape, dtype=torch.uint8).scatter_(1, indices, 1)
-    data = save(tensors)
-    length = int.from_bytes(data[:8], "little")  # metadata in order, so that the bytes are always the same
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = {"generator": SCRIPT, "seed": str(SEED), "torch": torch.__version__}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / "topk.golden.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    write_golden(
+        folder / "topk.golden.safetensors", save(tensors),
+        {"generator": SCRIPT, "seed": str(SEED), "torch": torch.__version__})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from safetensors.torch import save
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Support"))
+from goldens import write_golden  # noqa: E402
+
 SEED = 20261
 LAYERS, VOCABULARY, SEQUENCES, LENGTH = 2, 67, 2, 19
 MERGE = ("A", "B")
@@ -89,13 +92,7 @@ def stored_tensors(model: LlamaForCausalLM) -> dict[str, torch.Tensor]:
 
 def write_safetensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict) -> None:
     """As safetensors writes it, but with the metadata in order, so that the bytes are always the same."""
-    data = save(tensors, metadata=metadata)
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + length])
-    header["__metadata__"] = dict(sorted(metadata.items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length:])
+    write_golden(path, save(tensors, metadata=metadata), dict(sorted(metadata.items())))
 
 
 # --- Hugging Face folders ------------------------------------------------------------------------

@@ -61,14 +61,13 @@ package func score(
     part.report(Double(scores.count) / Double(tensors.count), "scoring \(tensor.name)")
     let statistics = try known.statistics(of: tensor)
     statistics.input.reportDeadInputs(of: tensor.name, to: diagnostics)
-    scores[tensor.name] = try criterion.score(
-      matrices.input(tensor, of: state.revision, statistics: statistics),
-      monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+    scores[tensor.name] = try matrices.score(tensor, of: state.revision, statistics: statistics, by: criterion)
   }
   let method = criterion.description.method
   let provenance = ScoreProvenance(
     model: model, revision: state.revision.id, plugin: method.id, pluginVersion: method.version,
-    parameters: criterion.parameters, dataset: need == .none ? nil : request.dataset?.digest)
+    parameters: criterion.parameters, dataset: need == .none ? nil : request.dataset?.digest,
+    terms: request.terms.map(\.scores.provenance))
   return Scoring(
     scores: ScoreSet(
       provenance: provenance, defaultGroup: criterion.description.defaultGroup,

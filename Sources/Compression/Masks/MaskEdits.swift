@@ -79,7 +79,7 @@ private func regions(
   of edit: MaskEdit, index: Int, state: ModelState
 ) throws(CompressionError) -> [(tensor: String, region: MaskDraft.Region)] {
   func regions(_ slices: [WeightSlice]) -> [(tensor: String, region: MaskDraft.Region)] {
-    state.withAddedBiases(slices).map { ($0.tensor, $0.axis == .rows ? .rows(Array($0.range)) : .columns(Array($0.range))) }
+    state.withAddedBiases(slices).map { ($0.tensor, .slice($0)) }
   }
   func requireLayer(_ layer: Int) throws(CompressionError) {
     let layers = state.transformer.shape.layers
@@ -129,6 +129,8 @@ private struct MaskDraft {
     case rows([Int])
     case columns([Int])
     case indices([Int])
+    /// Of this tensor, by its own widths.
+    case slice(WeightSlice)
   }
 
   private let rows: Int
@@ -161,18 +163,24 @@ private struct MaskDraft {
       for row in chosen { change(verb, row: row) }
     case .columns(let chosen):
       if let fault = outside(chosen, columns, "column") { return fault }
-      for column in chosen {
-        for row in 0..<rows { change(verb, row: row, column: column) }
-      }
+      for column in chosen { change(verb, column: column) }
     case .indices(let chosen):
       if let fault = outside(chosen, rows * columns, "index") { return fault }
       for index in chosen { change(verb, row: index / columns, column: index % columns) }
+    case .slice(let slice):
+      for line in slice.range {
+        if slice.axis == .rows { change(verb, row: line) } else { change(verb, column: line) }
+      }
     }
     return nil
   }
 
   private mutating func change(_ verb: MaskEdit.Verb, row: Int) {
     for column in 0..<columns { change(verb, row: row, column: column) }
+  }
+
+  private mutating func change(_ verb: MaskEdit.Verb, column: Int) {
+    for row in 0..<rows { change(verb, row: row, column: column) }
   }
 
   private mutating func change(_ verb: MaskEdit.Verb, row: Int, column: Int) {

@@ -12,10 +12,13 @@ package struct ScoreProvenance: Sendable, Equatable {
   package let parameters: OrderedDictionary<String, ParameterValue>
   /// Digest of the calibration data, if any was used.
   package let dataset: String?
+  /// Digests of all data behind the scores: also what scores that went into them were calibrated on.
+  package let calibration: Set<String>
 
+  /// - Parameter terms: where scores that went into these came from.
   package init(
     model: String, revision: String, plugin: String, pluginVersion: String,
-    parameters: OrderedDictionary<String, ParameterValue>, dataset: String?
+    parameters: OrderedDictionary<String, ParameterValue>, dataset: String?, terms: [ScoreProvenance] = []
   ) {
     self.model = model
     self.revision = revision
@@ -23,6 +26,7 @@ package struct ScoreProvenance: Sendable, Equatable {
     self.pluginVersion = pluginVersion
     self.parameters = parameters
     self.dataset = dataset
+    calibration = terms.reduce(dataset.map { [$0] } ?? []) { $0.union($1.calibration) }
   }
 }
 
