@@ -133,7 +133,7 @@ def test_ties_of_a_matrix_go_together(prepared):
     alone, together = (prepared.call("mask/apply", {**request, "ties": ties}) for ties in ("first", "all"))
     assert together["sparsity"] > alone["sparsity"]
     newest = prepared.call("revision/log", MODEL)["revisions"][-1]
-    assert newest["operation"]["details"]["ties"] == "all"
+    assert newest["details"]["ties"] == "all"
     prepared.call("mask/undo", MODEL)
     prepared.call("mask/undo", MODEL)
 
