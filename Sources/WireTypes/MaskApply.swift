@@ -11,6 +11,7 @@ package enum MaskApply: Method {
     package let target: SparsityParam
     /// Nil: the method's own.
     package let group: String?
+    package let ties: String
     package let modules: [String]?
     package let allocation: AllocationParam?
     /// Calibration data of an allocator.
@@ -23,6 +24,7 @@ package enum MaskApply: Method {
       scores = try fields.string("scores")
       target = try SparsityParam(&fields)
       group = try fields.optionalString("group", oneOf: groupNames)
+      ties = try fields.ties()
       modules = try fields.optionalGlobs("modules")
       allocation = try fields.optionalAllocation("allocation")
       dataset = try fields.optionalString("dataset")

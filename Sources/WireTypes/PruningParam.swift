@@ -14,6 +14,7 @@ package struct PruningParam: Sendable {
   package let allocation: AllocationParam?
   /// Nil: the method's own.
   package let group: String?
+  package let ties: String
 
   init(_ fields: inout JSONFields) throws(JSONFieldError) {
     criterion = try CriterionParam(&fields)
@@ -23,10 +24,16 @@ package struct PruningParam: Sendable {
     rounds = try fields.optionalInt("rounds", in: 1...64)
     allocation = try fields.optionalAllocation("allocation")
     group = try fields.optionalString("group", oneOf: groupNames)
+    ties = try fields.ties()
   }
 }
 
 extension JSONFields {
+  /// Member `ties`: `first`, which is the default, or `all`.
+  mutating func ties() throws(JSONFieldError) -> String {
+    try string("ties", oneOf: ["first", "all"], default: "first")
+  }
+
   /// Handles of scores by the name of the term that they are: `{"reward": "s3"}`.
   mutating func optionalTerms(_ key: String) throws(JSONFieldError) -> [(name: String, scores: String)] {
     guard let members = try optionalObject(key) else { return [] }

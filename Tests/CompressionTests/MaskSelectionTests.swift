@@ -46,6 +46,31 @@ import Testing
     }
   }
 
+  /// The reference's threshold for magnitude: sorted[floor(size * ratio)], and all that is not above it.
+  @Test(arguments: [MaskGroup.matrix, .global], [1, 2, 3, 4] as [UInt64])
+  func allTiesGoWithTheBoundary(group: MaskGroup, seed: UInt64) throws {
+    var random = Seeded(seed)
+    let matrices = Self.draw(&random)
+    for ratio in [0, 0.1, 0.29, 0.5, 0.75, 1] {
+      let masks = try selectMasks(
+        matrices, target: .ratio(ratio), group: group, ties: .all, pool: Engine.pool, monitor: Monitor())
+      for set in Self.sets(matrices, group) {
+        let values = set.map { name, index in matrices[name]?.values.readOnly[index] ?? .nan }
+        let count = Int(Double(set.count) * ratio)
+        let threshold = values.sorted()[min(count, values.count - 1)]
+        let lost = try set.map { name, index in try #require(masks[name].map(pruned)).contains(index) }
+        #expect(lost == values.map { count > 0 && $0 <= threshold }, "\(ratio)")
+      }
+    }
+  }
+
+  @Test func tiesOfRowsAndPatternsAreSharedOut() {
+    #expect(Ties.all.applies(to: .ratio(0.5), in: .matrix) && Ties.all.applies(to: .ratio(0.5), in: .global))
+    #expect(!Ties.all.applies(to: .ratio(0.5), in: .row) && !Ties.all.applies(to: .ratio(0.5), in: .column))
+    #expect(!Ties.all.applies(to: .pattern(prune: 2, of: 4), in: .matrix))
+    #expect(Ties.first.applies(to: .pattern(prune: 2, of: 4), in: .row))
+  }
+
   /// In every set exactly floor(size * ratio), and the smallest of them, the first among equals.
   @Test(arguments: MaskGroup.allCases, [1, 2, 3, 4] as [UInt64])
   func everyGroupLosesExactlyItsShare(group: MaskGroup, seed: UInt64) throws {

@@ -73,6 +73,7 @@ struct SmolLM2ReferenceTests {
     let half = try run.masks(scores, .ratio(0.5))
     try Self.checkMasks(half, "masks-magnitude-0.5", run)
     try Self.checkPerplexity(half, "magnitude", "0.5", run)
+    try Self.checkPerplexity(run.masks(scores, .ratio(0.7)), "magnitude", "0.7", run)
     try Self.checkPerplexity(run.masks(scores, .pattern(prune: 2, of: 4)), "magnitude", "2:4", run)
   }
 

@@ -25,10 +25,15 @@ extension SmolLM2ReferenceTests {
     return registry
   }
 
-  /// Masks are compared where both have seen the same inputs: SparseGPT updates weights by what it has pruned before, so a
-  /// near-tie that falls otherwise in one layer grows in those behind it.
-  @Test(arguments: [("0.5", SparsityTarget.ratio(0.5)), ("2:4", .pattern(prune: 2, of: 4))])
-  func sparsegpt(name: String, target: SparsityTarget) throws {
+  /// SparseGPT updates weights by what it has pruned before, so that a near-tie which rounding decides in one layer grows
+  /// in those behind it. The method's own code in PyTorch 2.13 on another processor than the reference's agrees with the
+  /// reference masks on at least 99.99 % of layer 0 but on 95.2 % of the worst tensor of layer 29 at 0.5, and has a
+  /// perplexity of 285.6 at 0.7 where the reference has 254.8. So layers behind the first have a looser bound.
+  @Test(arguments: [
+    ("0.5", SparsityTarget.ratio(0.5), 0.01, 0.9), ("2:4", .pattern(prune: 2, of: 4), 0.01, 0.8),
+    ("0.7", .ratio(0.7), 0.13, nil),
+  ] as [(String, SparsityTarget, Double, Double?)])
+  func sparsegpt(name: String, target: SparsityTarget, tolerance: Double, agreement: Double?) throws {
     let run = try Self.loaded.get(), solver = try Self.plugins.get().solver(id: "sparsegpt")
     let parameters = solver.description.method.parameters.map { ($0.name, $0.defaultValue) }
     let plan = PruningPlan(
@@ -47,10 +52,11 @@ extension SmolLM2ReferenceTests {
     ).perplexity
     let reference = try run.row("sparsegpt", name)
     print("sparsegpt \(name): perplexity \(perplexity), reference \(reference.perplexity)")
-    #expect(abs(perplexity / reference.perplexity - 1) < 0.01)
+    #expect(abs(perplexity / reference.perplexity - 1) < tolerance)
+    guard let agreement else { return }
     try Self.checkMasks(
       result.masks, "masks-sparsegpt-\(name == "2:4" ? "2of4" : name)", run, of: history.current
-    ) { $0.contains("layers.0.") ? 0.99 : 0 }
+    ) { $0.contains("layers.0.") ? 0.99 : agreement }
   }
 
   @Test func wandaHarderThanHalf() throws {

@@ -117,6 +117,27 @@ def test_pins_are_params(prepared):
     assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
 
 
+def test_ties_of_rows_are_refused(prepared):
+    for method, request in [
+        ("prune/run", {**MAGNITUDE, "group": "row"}),
+        ("prune/run", {**SOLVER, "group": "matrix"}),
+        ("mask/apply", {**MODEL, "scores": "s1", "pattern": "2:4"}),
+    ]:
+        error = prepared.error(method, {**request, "ties": "all"})
+        assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
+        assert error["data"]["path"] == "params.ties"
+
+
+def test_ties_of_a_matrix_go_together(prepared):
+    request = {**MODEL, "scores": "s1", "sparsity": 0.5, "group": "matrix"}
+    alone, together = (prepared.call("mask/apply", {**request, "ties": ties}) for ties in ("first", "all"))
+    assert together["sparsity"] > alone["sparsity"]
+    newest = prepared.call("revision/log", MODEL)["revisions"][-1]
+    assert newest["details"]["ties"] == "all"
+    prepared.call("mask/undo", MODEL)
+    prepared.call("mask/undo", MODEL)
+
+
 def test_pins_that_leave_nothing_are_told(prepared):
     """Nothing makes up for pins of every tensor, unless they are the total by themselves."""
     for method, request in [

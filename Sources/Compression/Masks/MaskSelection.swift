@@ -6,7 +6,7 @@ package import Tensors
 /// Selects, for each of the tensors, which weights `target` keeps.
 ///
 /// Among equal scores the first in row-major order are pruned first, so every group loses exactly
-/// floor(size * ratio) weights.
+/// floor(size * ratio) weights, unless `ties` says otherwise.
 /// - Parameters:
 ///   - scores: by tensor name; the result has the same names.
 ///   - allocation: the target of a tensor, where it is not `target`; empty for the group `.global`.
@@ -14,7 +14,7 @@ package import Tensors
 /// - Throws: `CompressionError.patternDoesNotDivide`, `Cancelled`.
 package func selectMasks(
   _ scores: OrderedDictionary<String, ScoreMatrix>, target: SparsityTarget, group: MaskGroup,
-  allocation: [String: SparsityTarget] = [:], pool: ComputePool, monitor: Monitor
+  ties: Ties = .first, allocation: [String: SparsityTarget] = [:], pool: ComputePool, monitor: Monitor
 ) throws -> OrderedDictionary<String, MaskBits> {
   let targets = scores.keys.map { allocation[$0] ?? target }
   for ((name, matrix), target) in zip(scores, targets) {
@@ -25,12 +25,13 @@ package func selectMasks(
   }
   if group == .global, !allocation.isEmpty { throw CompressionError.allocationWithGlobalGroup }
   let matrices = Array(scores.values)
-  let thresholds = globalThresholds(matrices, target: target, group: group, pool: pool)
+  let thresholds = globalThresholds(matrices, target: target, group: group, ties: ties, pool: pool)
   var masks = [MaskBits?](repeating: nil, count: matrices.count)
   masks.withUnsafeMutableBufferPointer { masks in
     pool.parallelFor(matrices.count, cancellation: monitor.cancellation) { index, _ in
       masks[index] = selectMask(
-        matrices[index], target: targets[index], group: group, globalThreshold: thresholds?[index], pool: pool)
+        matrices[index], target: targets[index], group: group, ties: ties, globalThreshold: thresholds?[index],
+        pool: pool)
     }
   }
   try monitor.checkCancelled()
@@ -40,14 +41,14 @@ package func selectMasks(
 /// The mask of one matrix by itself.
 /// - Parameter group: not `.global`, which takes all matrices together.
 func selectMask(
-  _ matrix: ScoreMatrix, target: SparsityTarget, group: MaskGroup, pool: ComputePool
+  _ matrix: ScoreMatrix, target: SparsityTarget, group: MaskGroup, ties: Ties = .first, pool: ComputePool
 ) throws(CompressionError) -> MaskBits {
   if group == .global, case .ratio = target { throw .groupNotSequential(group: group.rawValue) }
-  return selectMask(matrix, target: target, group: group, globalThreshold: nil, pool: pool)
+  return selectMask(matrix, target: target, group: group, ties: ties, globalThreshold: nil, pool: pool)
 }
 
 private func selectMask(
-  _ matrix: ScoreMatrix, target: SparsityTarget, group: MaskGroup, globalThreshold: ScoreThreshold?,
+  _ matrix: ScoreMatrix, target: SparsityTarget, group: MaskGroup, ties: Ties, globalThreshold: ScoreThreshold?,
   pool: ComputePool
 ) -> MaskBits {
   switch (target, group) {
@@ -60,7 +61,7 @@ private func selectMask(
   case (.ratio(let ratio), .matrix):
     let count = SparsityTarget.pruned(ratio, of: matrix.elementCount)
     guard count > 0 else { return matrix.pruningRows(0, pool: pool) }
-    return matrix.pruningBelow(ScoreCensus([matrix], pool: pool).threshold(pruning: count, pool: pool))
+    return matrix.pruningBelow(ties.threshold(pruning: count, of: ScoreCensus([matrix], pool: pool), pool: pool))
   case (.ratio, .global):
     return globalThreshold.map(matrix.pruningBelow) ?? matrix.pruningRows(0, pool: pool)
   }
@@ -68,13 +69,13 @@ private func selectMask(
 
 /// One threshold for all, with its ties shared out in order; nil if the group is not global or nothing is pruned.
 private func globalThresholds(
-  _ matrices: [ScoreMatrix], target: SparsityTarget, group: MaskGroup, pool: ComputePool
+  _ matrices: [ScoreMatrix], target: SparsityTarget, group: MaskGroup, ties: Ties, pool: ComputePool
 ) -> [ScoreThreshold]? {
   guard case .ratio(let ratio) = target, group == .global else { return nil }
   let census = ScoreCensus(matrices, pool: pool)
   let count = SparsityTarget.pruned(ratio, of: census.count)
   guard count > 0 else { return nil }
-  let threshold = census.threshold(pruning: count, pool: pool)
+  let threshold = ties.threshold(pruning: count, of: census, pool: pool)
   var left = threshold.ties
   return matrices.map { matrix in
     var share = threshold

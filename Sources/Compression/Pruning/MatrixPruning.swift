@@ -53,7 +53,7 @@ package struct MatrixPruning {
       let scores = try withExtendedLifetime(last) {
         try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
       }
-      let mask = try selectMask(scores, target: target, group: plan.group, pool: compute.pool)
+      let mask = try selectMask(scores, target: target, group: plan.group, ties: plan.ties, pool: compute.pool)
       let budget = Budget(
         target: target, group: plan.group, round: round, roundsLeft: rounds.count - 1 - round)
       let pruned = try finish(tensor, input, mask: mask, scores: scores, budget: budget, from: last)

@@ -64,7 +64,7 @@ private func masksOfAll(
       tensor, of: state.revision, statistics: known.statistics(of: tensor), by: criterion)
   }
   let masks = try selectMasks(
-    scores, target: plan.target, group: .global, pool: matrices.compute.pool, monitor: monitor)
+    scores, target: plan.target, group: .global, ties: plan.ties, pool: matrices.compute.pool, monitor: monitor)
   var chosen: [String: (mask: MaskBits, scores: ScoreMatrix)] = [:]
   for (name, mask) in masks { chosen[name] = scores[name].map { (mask, $0) } }
   return chosen

@@ -57,6 +57,8 @@ package struct PruningPlan: Sendable {
   package let target: SparsityTarget
   package let group: MaskGroup
   package let tensors: OrderedDictionary<String, PrunableTensor>
+  /// What becomes of equal scores of a selector.
+  package var ties = Ties.first
   /// What each tensor loses, where that is not `target`.
   package var allocation: [String: SparsityTarget] = [:]
   /// Scores from elsewhere for a selector that combines criteria, by name.

@@ -45,6 +45,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
   }
   let target = try SparsityTarget(params.target)
   let group = params.group.flatMap(MaskGroup.init) ?? set.defaultGroup
+  let ties = try ties(params.ties, target: target, group: group)
   let state = try model.state(nil)
   let chosen = try state.prunableTensors(matching: params.modules)
   let scores = set.tensors.filter { chosen[$0.key] != nil }.mapValues(\.matrix)
@@ -64,13 +65,15 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
         store: context.statistics, compute: compute, monitor: monitor, diagnostics: diagnostics)
     }
     let masks = try selectMasks(
-      scores, target: target, group: group, allocation: targets ?? [:], pool: compute.pool, monitor: monitor)
+      scores, target: target, group: group, ties: ties, allocation: targets ?? [:], pool: compute.pool,
+      monitor: monitor)
     var details = scoreDetails(set.provenance)
     if let param = params.allocation, let allocation {
       details.merge(allocation.details(param, dataset: dataset)) { _, new in new }
     }
     details["sparsity"] = target.description
     details["group"] = group.rawValue
+    if ties != .first { details["ties"] = ties.rawValue }
     let operation = Operation(
       method: MaskApply.name, summary: "\(set.provenance.plugin) \(target.words), group \(group.rawValue)",
       details: details,

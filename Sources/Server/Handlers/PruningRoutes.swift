@@ -2,6 +2,7 @@
 
 import Checkpoints
 import Compression
+import JSON
 import OrderedCollections
 import Tensors
 import WireTypes
@@ -69,6 +70,7 @@ extension ServerContext {
       method: method, target: target,
       group: params.group.flatMap(MaskGroup.init) ?? method.defaultGroup,
       tensors: try state.prunableTensors(matching: params.criterion.modules))
+    plan.ties = try ties(params.ties, target: target, group: plan.group)
     switch method {
     case .selector(let criterion):
       plan.terms = try terms(params.terms, for: criterion, model: model.name)
@@ -77,6 +79,9 @@ extension ServerContext {
       try compensate(&plan, with: params.compensation ?? own ?? [])
       plan.rounds = plan.compensator == nil ? 1 : params.rounds ?? criterion.description.rounds
     case .solver(let solver):
+      guard plan.ties == .first else {
+        throw JSONFieldError(.outOfRange, path: "params.ties", expected: "\"first\": a solver shares out its ties")
+      }
       guard params.terms.isEmpty else {
         throw CompressionError.termsInvalid(plugin: solver.id, reason: "it takes none")
       }
@@ -87,6 +92,16 @@ extension ServerContext {
     }
     return plan
   }
+}
+
+/// What a request wants of equal scores.
+func ties(_ name: String, target: SparsityTarget, group: MaskGroup) throws(JSONFieldError) -> Ties {
+  let ties = Ties(rawValue: name) ?? .first
+  guard ties.applies(to: target, in: group) else {
+    throw JSONFieldError(
+      .outOfRange, path: "params.ties", expected: "\"first\", or a sparsity within the group matrix or global")
+  }
+  return ties
 }
 
 /// Whether the run goes layer by layer: as asked, or as the method was published.
@@ -107,6 +122,7 @@ private func operation(
     "plugin": method.id, "pluginVersion": method.version, "sparsity": plan.target.description,
     "group": plan.group.rawValue, "sequential": "\(sequential)",
   ]
+  if plan.ties != .first { details["ties"] = plan.ties.rawValue }
   for (name, value) in plan.method.parameters { details["parameters.\(name)"] = value.description }
   for term in params.pruning.terms { details["terms.\(term.name)"] = term.scores }
   details["refinement"] = plan.refiner?.summary

@@ -66,7 +66,10 @@ struct ReferenceRun: Sendable {
   func masks(
     _ scores: OrderedDictionary<String, ScoreMatrix>, _ target: SparsityTarget
   ) throws -> OrderedDictionary<String, MaskBits> {
-    try selectMasks(scores, target: target, group: .matrix, pool: Engine.compute.pool, monitor: Monitor())
+    var ties = Ties.first
+    if case .ratio = target { ties = .all }  // as the reference has it
+    return try selectMasks(
+      scores, target: target, group: .matrix, ties: ties, pool: Engine.compute.pool, monitor: Monitor())
   }
 
   /// Wanda, layer by layer.
