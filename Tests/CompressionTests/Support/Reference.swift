@@ -64,11 +64,9 @@ struct ReferenceRun: Sendable {
   }
 
   func masks(
-    _ scores: OrderedDictionary<String, ScoreMatrix>, _ target: SparsityTarget
+    _ scores: OrderedDictionary<String, ScoreMatrix>, _ target: SparsityTarget, ties: Ties = .first
   ) throws -> OrderedDictionary<String, MaskBits> {
-    var ties = Ties.first
-    if case .ratio = target { ties = .all }  // as the reference has it
-    return try selectMasks(
+    try selectMasks(
       scores, target: target, group: .matrix, ties: ties, pool: Engine.compute.pool, monitor: Monitor())
   }
 
