@@ -29,6 +29,24 @@ struct conjugate {
   double *energy;        // [rows] r . r / diag A
 };
 
+// Sums are in double and in as many lanes, which are added at the end, for their terms not to wait for one another.
+#define CONJUGATE_LANES 16
+
+// sum of a b c; c NULL for sum of a b.
+static inline double conjugate_sum(const float *restrict a, const float *restrict b, const float *restrict c,
+                                   int64_t count) {
+  double lanes[CONJUGATE_LANES] = {0}, sum = 0;
+  int64_t j = 0;
+  for (; j + CONJUGATE_LANES <= count; j += CONJUGATE_LANES) {
+    for (int l = 0; l < CONJUGATE_LANES; l++) {
+      lanes[l] += (double)a[j + l] * (c == NULL ? b[j + l] : b[j + l] * c[j + l]);
+    }
+  }
+  for (int l = 0; l < CONJUGATE_LANES; l++) sum += lanes[l];
+  for (; j < count; j++) sum += (double)a[j] * (c == NULL ? b[j] : b[j] * c[j]);
+  return sum;
+}
+
 // A, an input of which was always 0 having nothing to fit.
 static inline int32_t conjugate_damp_row(void *context, int64_t i) {
   const struct conjugate *fit = context;
@@ -58,19 +76,17 @@ static inline int32_t conjugate_start_row(void *context, int64_t row) {
 static inline int32_t conjugate_step_row(void *context, int64_t row) {
   const struct conjugate *fit = context;
   const int64_t n = fit->columns;
-  const uint8_t *kept = fit->kept + row * n;
-  float *x = fit->x + row * n, *r = fit->residual + row * n, *p = fit->direction + row * n;
-  const float *q = fit->image + row * n, *scale = fit->scale;
-  double curvature = 0;
-  for (int64_t j = 0; j < n; j++) curvature += (double)p[j] * q[j];  // p is 0 where pruned
+  const uint8_t *restrict kept = fit->kept + row * n;
+  float *restrict x = fit->x + row * n, *restrict r = fit->residual + row * n, *restrict p = fit->direction + row * n;
+  const float *restrict q = fit->image + row * n, *restrict scale = fit->scale;
+  const double curvature = conjugate_sum(p, q, NULL, n);  // p is 0 where pruned
   if (!(curvature > 0) || !(fit->energy[row] > 0)) return ESPALIER_OK;  // solved already
   const float length = (float)(fit->energy[row] / curvature);
-  double energy = 0;
   for (int64_t j = 0; j < n; j++) {
     x[j] += length * p[j];
     r[j] -= kept[j] ? length * q[j] : 0;
-    energy += (double)r[j] * (r[j] * scale[j]);
   }
+  const double energy = conjugate_sum(r, r, scale, n);
   const float keep = (float)(energy / fit->energy[row]);
   for (int64_t j = 0; j < n; j++) p[j] = r[j] * scale[j] + keep * p[j];
   fit->energy[row] = energy;
