@@ -179,20 +179,21 @@ extension SparsityTarget {
   /// cubic schedule of Zhu & Gupta 2017 (arXiv 1710.01878, equation 1), the rest stay at it. Patterns go up by whole
   /// weights of a group.
   package func rounds(_ count: Int) -> [SparsityTarget] {
-    func done(_ round: Int, of rounds: Int) -> Double {
-      let left = 1 - Double(round) / Double(rounds)
-      return 1 - left * left * left
+    guard count > 1, self != .ratio(0) else { return [self] }
+    let rise = (2 * count + 2) / 3
+    let rising = (1..<rise).map { round in
+      let left = 1 - Double(round) / Double(rise)
+      return self.fraction(1 - left * left * left)
     }
+    return rising + Array(repeating: self, count: count - rise + 1)
+  }
+
+  /// So much of this target, a pattern in whole weights of a group and at least one.
+  private func fraction(_ share: Double) -> SparsityTarget {
     switch self {
-    case .ratio(let ratio):
-      guard count > 1, ratio > 0 else { return [self] }
-      let rise = (2 * count + 2) / 3
-      return (1..<rise).map { .ratio(ratio * done($0, of: rise)) } + Array(repeating: self, count: count - rise + 1)
+    case .ratio(let ratio): .ratio(ratio * share)
     case .pattern(let prune, let size):
-      guard count > 1 else { return [self] }
-      let steps = (1..<count).map { max(1, Int((Double(prune) * done($0, of: count)).rounded())) } + [prune]
-      return steps.enumerated().filter { $0.offset + 1 == steps.count || steps[$0.offset + 1] > $0.element }
-        .map { .pattern(prune: $0.element, of: size) }
+      .pattern(prune: max(1, Int((Double(prune) * share).rounded())), of: size)
     }
   }
 
