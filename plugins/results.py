@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the bundled methods against one another, over the daemon's pipe, and writes RESULTS.md.
+"""Measures the bundled methods against one another over the daemon's pipe, and writes what it finds to RESULTS.md and
+to the page of every plugin.
 
     plugins/results.py --espalier .build/release/espalier \\
       --model SmolLM2-135M=smollm2.gguf --calibration calibration.txt --evaluation evaluation.txt
 
-Each cell of the table is one prune/run from the model as it was loaded and one evaluate/divergence from the dense
-model, which gives both figures. Cells are appended to results.jsonl as they are found, and cells that are
-there already are not measured again, so a run can be stopped and continued. --render writes RESULTS.md alone.
+A cell is one pruning of the model as it was loaded and one evaluate/divergence from it, which gives perplexity and KL.
+Cells are appended to results.jsonl as they are found, and those that are there are not measured again, so a run can be
+stopped and continued. --render writes the pages alone.
 """
 
 import argparse
@@ -16,34 +17,59 @@ import subprocess
 import sys
 import time
 
-FOLDER = pathlib.Path(__file__).resolve().parent
-TARGETS = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "2:4", "4:8"]
+from results_pages import number, render
 
-# What prune/run is given for each row of the table.
+FOLDER = pathlib.Path(__file__).resolve().parent
+STORE = FOLDER / "results.jsonl"
+TARGETS = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "2:4", "4:8"]
+AT_ONCE = {"sequential": False}  # uses no statistics, or those of the dense model
+
+# What prune/run is given for each row. A row that says nothing of `sequential` goes as the command line says.
 METHODS = {
-    "magnitude": {"plugin": "magnitude"},
-    "magnitude, per row": {"plugin": "magnitude", "group": "row"},
-    "movement": {"plugin": "movement", "group": "row"},
-    "SNIP": {"plugin": "snip", "group": "row"},
-    "Taylor, second order": {"plugin": "taylor", "group": "row", "parameters": {"order": "second"}},
+    "magnitude": {"plugin": "magnitude", **AT_ONCE},
+    "magnitude, per row": {"plugin": "magnitude", "group": "row", **AT_ONCE},
+    "movement": {"plugin": "movement", "group": "row", **AT_ONCE},
+    "SNIP": {"plugin": "snip", "group": "row", **AT_ONCE},
+    "Taylor, second order": {"plugin": "taylor", "group": "row", "parameters": {"order": "second"}, **AT_ONCE},
+    "GBLM": {"plugin": "gblm", **AT_ONCE},
     "RIA": {"plugin": "ria", "group": "row"},
-    "GBLM": {"plugin": "gblm"},
-    "Wanda++ score": {"plugin": "wanda-plus-plus"},
     "Wanda": {"plugin": "wanda"},
     "Wanda, variant": {"plugin": "wanda-variant"},
+    "Wanda++ score": {"plugin": "wanda-plus-plus"},
     "Wanda + DSnoT": {"plugin": "wanda", "refinement": "dsnot"},
     "Wanda + swaps": {"plugin": "wanda", "refinement": "gram-swap"},
     "Wanda + OWL": {"plugin": "wanda", "allocation": "owl"},
+    "Wanda + sensitivity": {"plugin": "wanda", "allocation": "sensitivity"},
+    "Wanda + uniform move": {"plugin": "wanda", "compensation": "uniform-move"},
+    "Wanda + mean to bias": {"plugin": "wanda", "compensation": "mean-to-bias"},
     "Wanda + least squares": {"plugin": "wanda", "compensation": "least-squares"},
+    "Wanda + least squares, dense inputs": {"plugin": "wanda", "compensation": "least-squares-dense"},
+    "Wanda + regional fit": {"plugin": "wanda", "compensation": "regional-fit", "sequential": True},
     "SparseGPT": {"plugin": "sparsegpt"},
     "ADMM, gradual": {"plugin": "admm"},
     "ADMM, gradual, per row": {"plugin": "admm", "group": "row"},
     "ALPS": {"plugin": "alps"},
     "MAMA, authors 2024": {
-        "plugin": "mama", "group": "matrix", "compensation": "none", "parameters": {"mode": "authors-2024"}},
-    "MAMA, uniform move": {"plugin": "mama", "compensation": "uniform-move", "rounds": 1},
+        "plugin": "mama", "group": "matrix", "compensation": "none", "parameters": {"mode": "authors-2024"}, **AT_ONCE},
+    "MAMA, uniform move": {
+        "plugin": "mama", "compensation": "uniform-move", "rounds": 1, "parameters": {"scale": "norm"}},
     "MAMA": {"plugin": "mama"},
+    "MAMA + OWL": {"plugin": "mama", "allocation": "owl"},
 }
+
+# Units that are cut out whole: what importance/score is given, then mask/apply with the share that goes.
+STRUCTURES = {
+    "neurons, magnitude": {"plugin": "magnitude", "unit": "neuron"},
+    "neurons, Wanda": {"plugin": "wanda", "unit": "neuron"},
+    "neurons, activation norm": {"plugin": "activation-norm", "unit": "neuron"},
+    "neurons, fluctuation": {"plugin": "fluctuation", "unit": "neuron"},
+    "heads, activation norm": {"plugin": "activation-norm", "unit": "head"},
+    "heads, fluctuation": {"plugin": "fluctuation", "unit": "head"},
+    "channels, activation norm": {"plugin": "activation-norm", "unit": "channel"},
+    "layers, block influence": {"plugin": "block-influence", "unit": "layer"},
+    "layers, loss without": {"plugin": "depth-loss", "unit": "layer"},
+}
+SHARES = ["0.1", "0.2", "0.25", "0.3", "0.4", "0.5"]
 
 
 class Daemon:
@@ -81,135 +107,144 @@ class Daemon:
         return answer["result"]
 
 
-def measure(daemon, model, method, target, common, precision):
-    """One cell: a pruned revision, how good it is, and what it took."""
-    params = {"model": model, **METHODS[method], **common}
-    if ":" in target:
-        params["pattern"] = target
-        params.pop("group", None)
-    else:
-        params["sparsity"] = float(target)
-    daemon.call("revision/checkout", {"model": model, "target": "r0"})
-    run = daemon.call("prune/run", params)
-    try:
-        result = evaluate(daemon, model, precision)
-    finally:
-        daemon.call("revision/checkout", {"model": model, "target": "r0"})
-        daemon.call("revision/forget", {"model": model, "revision": run["revision"]})
-    kinds = sorted({d["kind"] for d in run["diagnostics"]})
-    return {**result, "sparsity": run["sparsity"], "seconds": round(run["seconds"], 1), "diagnostics": kinds}
+class Laboratory:
+    """A loaded model with its texts, and how one of its cells is measured."""
+
+    def __init__(self, name, source, arguments):
+        self.name = name
+        self.sequential = not arguments.at_once
+        self.precision = arguments.precision
+        self.handles = {}
+        self.daemon = Daemon(arguments.espalier)
+        self.daemon.call("model/load", {"source": source, "name": name})
+        calibration = {"model": name, "sequenceLength": 512, "path": arguments.calibration}
+        self.daemon.call("dataset/load", {
+            **calibration, "name": "calibration", "sequences": arguments.sequences, "sampling": arguments.sampling,
+            **({"seed": 0} if arguments.sampling == "random" else {})})
+        self.daemon.call("dataset/load", {**calibration, "name": "probe", "sequences": 8})
+        self.daemon.call("dataset/load", {
+            "model": name, "sequenceLength": 512, "path": arguments.evaluation, "name": "evaluation", "sequences": 16})
+
+    def evaluate(self):
+        result = self.daemon.call("evaluate/divergence", {
+            "model": self.name, "reference": {"model": self.name, "revision": "r0"}, "dataset": "evaluation",
+            "precision": self.precision})
+        return {key: result[key] for key in ("perplexity", "meanKL", "sameTopToken")}
+
+    def measure(self, row, target):
+        """A pruned revision, how good it is, and what it took."""
+        self.checkout()
+        start = time.monotonic()
+        if row in STRUCTURES:
+            pruned = self.daemon.call("mask/apply", {
+                "model": self.name, "scores": self.handle(row), "sparsity": float(target)})
+        else:
+            pruned = self.daemon.call("prune/run", self.request(row, target))
+        seconds = time.monotonic() - start
+        try:
+            result = self.evaluate()
+        finally:
+            self.checkout()
+            self.daemon.call("revision/forget", {"model": self.name, "revision": pruned["revision"]})
+        kinds = sorted({diagnostic["kind"] for diagnostic in pruned["diagnostics"]})
+        return {**result, "sparsity": pruned["sparsity"], "seconds": round(seconds, 1), "diagnostics": kinds}
+
+    def request(self, row, target):
+        request = {"model": self.name, "dataset": "calibration", "sequential": self.sequential, **METHODS[row]}
+        if request["sequential"]:
+            request |= {"precision": self.precision, "layerErrors": False}
+        if request.get("allocation") == "sensitivity":
+            request["allocation"] = {"plugin": "sensitivity", "sensitivity": self.handle(row)}
+        if ":" in target:
+            request.pop("group", None)
+            return request | {"pattern": target}
+        return request | {"sparsity": float(target)}
+
+    def handle(self, row):
+        """Scores of units or a sensitivity, which all targets of a row share."""
+        if row not in self.handles:
+            if row in STRUCTURES:
+                request = {"model": self.name, "dataset": "calibration", **STRUCTURES[row]}
+                self.handles[row] = self.daemon.call("importance/score", request)["scores"]
+            else:
+                request = {"model": self.name, "dataset": "probe", "plugin": METHODS[row]["plugin"]}
+                self.handles[row] = self.daemon.call("evaluate/sensitivity", request)["sensitivity"]
+        return self.handles[row]
+
+    def checkout(self):
+        self.daemon.call("revision/checkout", {"model": self.name, "target": "r0"})
+
+    def end(self):
+        self.daemon.call("shutdown", None)
 
 
-def evaluate(daemon, model, precision):
-    result = daemon.call("evaluate/divergence", {
-        "model": model, "reference": {"model": model, "revision": "r0"}, "dataset": "evaluation",
-        "precision": precision})
-    return {key: result[key] for key in ("perplexity", "meanKL", "sameTopToken")}
+def read_cells():
+    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
 
 
-def number(value):
-    """A figure with four significant digits."""
-    if isinstance(value, str):
-        return value
-    return f"{value:.4g}" if value < 10000 else f"{value:.2e}"
-
-
-def render(cells):
-    text = [
-        "# Results",
-        "",
-        "Perplexity on the evaluation text (lower is better), and below it the mean KL divergence to the dense model in",
-        "nats. Every cell is one `prune/run` from the dense model; only the linear maps of the layers are pruned. The best",
-        "of each column is bold. Written by `results.py`, which says how each row is called; `results.jsonl` has every",
-        "figure with its time.",
-    ]
-    for model in dict.fromkeys(cell["model"] for cell in cells):
-        for setting in dict.fromkeys(cell["setting"] for cell in cells if cell["model"] == model):
-            chosen = [cell for cell in cells if (cell["model"], cell["setting"]) == (model, setting)]
-            found = {(cell["method"], cell["target"]): cell for cell in chosen}
-            dense = found.get(("dense", "0"))
-            targets = [target for target in TARGETS if any(cell["target"] == target for cell in chosen)]
-            text += ["", f"## {model}", "", setting + "."]
-            if dense:
-                text += [f"Dense: perplexity {number(dense['perplexity'])}."]
-            for quantity, name in (("perplexity", "Perplexity"), ("meanKL", "Mean KL to the dense model, nats")):
-                best = {target: min((cell[quantity] for cell in chosen if cell["target"] == target
-                                     and not isinstance(cell[quantity], str)), default=None) for target in targets}
-                text += ["", f"### {name}", "", "| method | " + " | ".join(targets) + " |",
-                         "|---" * (len(targets) + 1) + "|"]
-                for method in METHODS:
-                    row = [found.get((method, target)) for target in targets]
-                    if not any(row):
-                        continue
-                    values = [("" if cell is None else f"**{number(cell[quantity])}**"
-                               if cell[quantity] == best[target] else number(cell[quantity]))
-                              for cell, target in zip(row, targets)]
-                    text.append(f"| {method} | " + " | ".join(values) + " |")
-    (FOLDER / "RESULTS.md").write_text("\n".join(text) + "\n")
-
-
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--espalier", default=str(FOLDER.parent / ".build" / "release" / "espalier"))
     parser.add_argument("--model", action="append", default=[], help="NAME=SOURCE; may be repeated")
     parser.add_argument("--calibration", help="a text file")
     parser.add_argument("--evaluation", help="a text file")
     parser.add_argument("--sequences", type=int, default=128, help="calibration sequences of 512 tokens")
+    parser.add_argument("--sampling", default="random", choices=["random", "contiguous"])
     parser.add_argument("--at-once", action="store_true", help="statistics of the dense model, not layer by layer")
-    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="of layer-by-layer passes and of the evaluation")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"],
+                        help="of layer-by-layer passes and of the evaluation")
+    parser.add_argument("--structures", action="store_true", help="the rows of units instead of those of weights")
     parser.add_argument("--methods", help="rows, by name, with semicolons between them")
-    parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--targets", help="with commas between them")
     parser.add_argument("--minutes", type=float, help="begin no cell after so many minutes")
-    parser.add_argument("--render", action="store_true", help="write RESULTS.md from results.jsonl and stop")
+    parser.add_argument("--render", action="store_true", help="write the pages from results.jsonl and stop")
     arguments = parser.parse_args()
-
-    store = FOLDER / "results.jsonl"
-    cells = [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
-    if arguments.render:
-        return render(cells)
-    if not (arguments.model and arguments.calibration and arguments.evaluation):
+    if not arguments.render and not (arguments.model and arguments.calibration and arguments.evaluation):
         parser.error("--model, --calibration and --evaluation are needed")
-    methods = arguments.methods.split(";") if arguments.methods else list(METHODS)
-    if unknown := [method for method in methods if method not in METHODS]:
-        parser.error(f"no such rows: {'; '.join(unknown)}. There are: {'; '.join(METHODS)}")
-    sampling = "contiguous" if arguments.sequences <= 64 else "random"
-    setting = (f"{arguments.sequences} calibration sequences of 512 tokens ({sampling}), "
-               + ("all tensors at once" if arguments.at_once else "layer by layer") + ", " + arguments.precision)
-    common = {"dataset": "calibration", "sequential": not arguments.at_once}
-    if not arguments.at_once:
-        common |= {"precision": arguments.precision, "layerErrors": False}
-    end = time.time() + 60 * arguments.minutes if arguments.minutes else None
+    rows = STRUCTURES if arguments.structures else METHODS
+    arguments.rows = arguments.methods.split(";") if arguments.methods else list(rows)
+    if unknown := [row for row in arguments.rows if row not in rows]:
+        parser.error(f"no such rows: {'; '.join(unknown)}. There are: {'; '.join(rows)}")
+    columns = SHARES if arguments.structures else TARGETS
+    arguments.columns = arguments.targets.split(",") if arguments.targets else columns
+    arguments.setting = f"{arguments.sequences} calibration sequences of 512 tokens ({arguments.sampling}), " + (
+        "units of the dense model" if arguments.structures
+        else "all tensors at once" if arguments.at_once else "layer by layer") + f", {arguments.precision}"
+    return arguments
 
-    def keep(model, method, target, result):
-        cells.append({"model": model, "setting": setting, "method": method, "target": target, **result})
-        with store.open("a") as file:
-            file.write(json.dumps(cells[-1]) + "\n")
-        render(cells)
-        print(f"{model}  {target:>4}  {method:24} {number(result['perplexity']):>10}  KL {number(result['meanKL'])}",
-              flush=True)
 
+def main():
+    arguments = parse()
+    cells = read_cells()
+    if arguments.render:
+        return render(FOLDER, cells, METHODS | STRUCTURES)
+    end = time.monotonic() + 60 * arguments.minutes if arguments.minutes else None
     for name, source in (pair.split("=", 1) for pair in arguments.model):
-        done = {(cell["method"], cell["target"]) for cell in cells if (cell["model"], cell["setting"]) == (name, setting)}
-        todo = [(m, t) for t in arguments.targets.split(",") for m in methods if (m, t) not in done]
+        done = {(cell["method"], cell["target"]) for cell in cells
+                if (cell["model"], cell["setting"]) == (name, arguments.setting)}
+        todo = [(row, target) for target in arguments.columns for row in arguments.rows if (row, target) not in done]
         if not todo:
             continue
-        daemon = Daemon(arguments.espalier)
-        daemon.call("model/load", {"source": source, "name": name})
-        text = {"model": name, "sequenceLength": 512}
-        daemon.call("dataset/load", {
-            **text, "path": arguments.calibration, "name": "calibration", "sequences": arguments.sequences,
-            "sampling": sampling, **({"seed": 0} if sampling == "random" else {})})
-        daemon.call("dataset/load", {**text, "path": arguments.evaluation, "name": "evaluation", "sequences": 16})
+        laboratory = Laboratory(name, source, arguments)
+
+        def keep(row, target, result):
+            cells.append({"model": name, "setting": arguments.setting, "method": row, "target": target, **result})
+            with STORE.open("a") as file:
+                file.write(json.dumps(cells[-1]) + "\n")
+            render(FOLDER, cells, METHODS | STRUCTURES)
+            print(f"{name}  {target:>4}  {row:24} {number(result['perplexity']):>10}  KL {number(result['meanKL'])}",
+                  flush=True)
+
         if ("dense", "0") not in done:
-            keep(name, "dense", "0", {**evaluate(daemon, name, arguments.precision), "sparsity": 0, "seconds": 0, "diagnostics": []})
-        for method, target in todo:
-            if end and time.time() > end:
+            keep("dense", "0", {**laboratory.evaluate(), "sparsity": 0, "seconds": 0, "diagnostics": []})
+        for row, target in todo:
+            if end and time.monotonic() > end:
                 return
             try:
-                keep(name, method, target, measure(daemon, name, method, target, common, arguments.precision))
+                keep(row, target, laboratory.measure(row, target))
             except RuntimeError as error:
-                print(f"{name}  {target:>4}  {method:24} {error}", flush=True)
-        daemon.call("shutdown", None)
+                print(f"{name}  {target:>4}  {row:24} {error}", flush=True)
+        laboratory.end()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""The pages that results.py writes from its cells: RESULTS.md, and the section "Measured" of every plugin's README."""
+
+ON_PAGES = ["0.1", "0.25", "0.5", "0.6", "0.7", "0.8", "2:4", "4:8"]
+MEASURED = "\n## Measured\n"
+
+
+def number(value):
+    """A figure with four significant digits; a string where it was too large for JSON."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if value < 10000 else f"{value:.2e}"
+
+
+def render(folder, cells, requests):
+    """Writes all pages into `folder`. `requests` has what each row was asked for by."""
+    (folder / "RESULTS.md").write_text(results(cells))
+    for page in sorted(folder.glob("*/README.md")):
+        text = page.read_text()
+        kept = text.partition(MEASURED)[0].rstrip("\n") + "\n"
+        rows = [row for row, request in requests.items() if mentions(request, page.parent.name)]
+        new = kept + measured(cells, rows)
+        if new != text:
+            page.write_text(new)
+
+
+def mentions(request, plugin):
+    return plugin in (request.get(part) for part in ("plugin", "refinement", "allocation", "compensation"))
+
+
+def results(cells):
+    text = [
+        "# Results",
+        "",
+        "Perplexity on the evaluation text (lower is better), and the mean KL divergence of the dense model's distributions",
+        "of the next token from the pruned model's, in nats. Every cell starts from the dense model; only the linear maps of",
+        "the layers are pruned. Methods that use no statistics of layers prune all at once in any case. The best of each",
+        "column is bold. Written by `results.py`, which says what each row asks for; `results.jsonl` has every figure with",
+        "the time that it took.",
+    ]
+    for model, setting in dict.fromkeys((cell["model"], cell["setting"]) for cell in cells):
+        chosen = [cell for cell in cells if (cell["model"], cell["setting"]) == (model, setting)]
+        dense = next((cell for cell in chosen if cell["method"] == "dense"), None)
+        text += ["", f"## {model}, {setting}"]
+        if dense:
+            text += ["", f"Dense: perplexity {number(dense['perplexity'])}."]
+        found = {(cell["method"], cell["target"]): cell for cell in chosen if cell["method"] != "dense"}
+        for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL to the dense model, nats")):
+            text += ["", f"### {title}", ""] + table(found, quantity)
+    return "\n".join(text) + "\n"
+
+
+def table(found, quantity):
+    """Rows in the order in which they were measured first, columns ratios before patterns."""
+    targets = sorted({target for _, target in found}, key=lambda target: (":" in target, target))
+    best = {target: min((cell[quantity] for (_, t), cell in found.items()
+                         if t == target and not isinstance(cell[quantity], str)), default=None) for target in targets}
+    lines = ["| | " + " | ".join(targets) + " |", "|---" * (len(targets) + 1) + "|"]
+    for row in dict.fromkeys(row for row, _ in found):
+        values = [found[row, target][quantity] if (row, target) in found else None for target in targets]
+        lines.append(f"| {row} | " + " | ".join(
+            "" if value is None else f"**{number(value)}**" if value == best[target] else number(value)
+            for value, target in zip(values, targets)) + " |")
+    return lines
+
+
+def measured(cells, rows):
+    """The section of a plugin's page: perplexity of the rows that use it; nothing if there are none."""
+    chosen = [cell for cell in cells if cell["method"] in rows and cell["target"] in ON_PAGES]
+    text = ""
+    for model, setting in dict.fromkeys((cell["model"], cell["setting"]) for cell in chosen):
+        found = {(cell["method"], cell["target"]): cell for cell in chosen
+                 if (cell["model"], cell["setting"]) == (model, setting)}
+        targets = sorted({target for _, target in found}, key=lambda target: (":" in target, target))
+        text += f"\n{model}, {setting}:\n\n| perplexity | " + " | ".join(targets) + " |\n"
+        text += "|---" * (len(targets) + 1) + "|\n"
+        for row in (row for row in rows if any((row, target) in found for target in targets)):
+            values = [found[row, target]["perplexity"] if (row, target) in found else None for target in targets]
+            text += f"| {row} | " + " | ".join("" if value is None else number(value) for value in values) + " |\n"
+    return f"{MEASURED}{text}\nAll methods beside one another: [RESULTS.md](../RESULTS.md).\n" if text else ""
