@@ -10,6 +10,7 @@ package enum CompressionError: Error, Equatable {
   case patternDoesNotDivide(pattern: String, tensor: String, columns: Int)
   case groupNotSequential(group: String)
   case groupNotSolved(plugin: String)
+  case groupNotContinued(plugin: String)
   case allocationWithGlobalGroup
   case solverIsWhole(plugin: String)
   case allocationImpossible(reason: String)
@@ -47,7 +48,7 @@ package enum CompressionError: Error, Equatable {
     case .patternInvalid: "patternInvalid"
     case .patternDoesNotDivide: "patternDoesNotDivide"
     case .groupNotSequential: "groupNotSequential"
-    case .groupNotSolved: "groupNotSolved"
+    case .groupNotSolved, .groupNotContinued: "groupNotSolved"
     case .solverIsWhole: "solverIsWhole"
     case .allocationWithGlobalGroup, .allocationImpossible: "allocationInvalid"
     case .blockFitNeedsSequence: "sequentialRequired"
@@ -102,6 +103,9 @@ package enum CompressionError: Error, Equatable {
     case .groupNotSolved(let plugin):
       "The solver \"\(plugin)\" works on one input's tensors at a time and cannot compare weights across all of them. "
         + "Use the group matrix, row or column."
+    case .groupNotContinued(let plugin):
+      "The plugin \"\(plugin)\" works on one tensor at a time and cannot go on from weights compared across all of them. "
+        + "Use the group matrix, row or column, or leave it out."
     case .solverIsWhole(let plugin):
       "The solver \"\(plugin)\" chooses masks and weights together: leave out `refinement` and `compensation`, but for a "
         + "plugin that fits whole blocks."
@@ -115,7 +119,7 @@ package enum CompressionError: Error, Equatable {
     case .termsInvalid(let plugin, let reason):
       "The plugin \"\(plugin)\" cannot take these `terms`: \(reason)."
     case .datasetRequired(let plugin):
-      "A `dataset` is needed (see dataset/load): the plugin \"\(plugin)\" scores by statistics of the inputs, or the run "
+      "A `dataset` is needed (see dataset/load): the plugin \"\(plugin)\" works by statistics of the inputs, or the run "
         + "goes layer by layer."
     case .scoresOfAnotherModel(let scores, let model):
       "The scores \(scores) were computed for the model \"\(model)\"."

@@ -67,6 +67,14 @@ package final class MaskBits: Sendable {
   }
 }
 
+extension MaskBits {
+  /// What both keep.
+  package func intersection(_ other: MaskBits) -> MaskBits {
+    precondition(rows == other.rows && columns == other.columns, "masks of one tensor have its shape")
+    return MaskBits(rows: rows, columns: columns, bytes: zip(bytes, other.bytes).map { $0 & $1 }) ?? self
+  }
+}
+
 extension MaskBits: Equatable {
   package static func == (a: MaskBits, b: MaskBits) -> Bool {
     a === b || (a.rows == b.rows && a.columns == b.columns && a.bytes == b.bytes)

@@ -21,7 +21,7 @@ package struct AllocationParam: Sendable {
       return
     }
     var fields = try JSONFields(json, at: path)
-    method = fields.has("plugin") ? try MethodParam(&fields) : nil
+    let method = fields.has("plugin") ? try MethodParam(&fields) : nil
     var pins: [(glob: String, sparsity: Double)] = []
     if let modules = try fields.optionalObject("modules") {
       var sparsities = JSONFields(members: modules, at: fields.path(of: "modules"))
@@ -30,6 +30,12 @@ package struct AllocationParam: Sendable {
     self.pins = pins
     holdsTotal = try fields.bool("holdTotal", default: true)
     sensitivity = try fields.optionalString("sensitivity")
+    if let sensitivity, let method, method.plugin == "uniform" || method.plugin == "owl" {
+      throw JSONFieldError(
+        .outOfRange, path: fields.path(of: "sensitivity"), expected: "nothing beside the plugin \"\(method.plugin)\"",
+        given: .string(sensitivity))
+    }
+    self.method = method ?? sensitivity.map { _ in MethodParam(plugin: "sensitivity") }
     try fields.finish()
   }
 }

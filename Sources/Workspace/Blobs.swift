@@ -16,8 +16,13 @@ package struct BlobID: Hashable, Sendable {
 package final class WeightsBlob: Sendable {
   package let id = BlobID.next()
   package let view: TensorView
+  /// The mask that they were made under: where it prunes they are 0. Nil for a model's own weights.
+  package let madeUnder: MaskBits?
 
-  package init(_ view: TensorView) { self.view = view }
+  package init(_ view: TensorView, madeUnder mask: MaskBits? = nil) {
+    self.view = view
+    madeUnder = mask
+  }
 }
 
 /// The mask over one tensor, with its count of kept weights.
@@ -51,8 +56,12 @@ package struct StoredTensor: Sendable {
   package var sparsity: Double { Double(prunedCount) / Double(elementCount) }
   package var masked: MaskedTensor { MaskedTensor(weights: weights.view, mask: mask?.bits) }
 
-  /// The same weights under another mask.
-  package func with(mask: MaskBlob?) -> StoredTensor { StoredTensor(weights: weights, mask: mask, biasOf: biasOf) }
+  /// The same weights under another mask, which cannot keep what these weights do not have.
+  package func with(mask: MaskBlob?) -> StoredTensor {
+    var mask = mask
+    if let made = weights.madeUnder { mask = MaskBlob(mask?.bits.intersection(made) ?? made) }
+    return StoredTensor(weights: weights, mask: mask, biasOf: biasOf)
+  }
 }
 
 /// What decides a tensor's values: its identity in the keys of remembered results.

@@ -60,6 +60,9 @@ CASES = [
     ("prune/run", {**SOLVER, "group": "global", "sequential": False}, "groupNotSolved"),
     ("prune/run", {**MAGNITUDE, "compensation": "least-squares"}, "datasetRequired"),
     ("prune/run", {**MAGNITUDE, "allocation": "owl"}, "datasetRequired"),
+    ("prune/run", {**WANDA, "group": "global", "sequential": False, "refinement": "dsnot"}, "groupNotSolved"),
+    ("prune/run", {**WANDA, "group": "global", "sequential": False, "compensation": "least-squares"},
+     "groupNotSolved"),
     # Who loses how much.
     ("prune/run", {**MAGNITUDE, "group": "global", "allocation": "uniform"}, "allocationInvalid"),
     ("prune/run", {**MAGNITUDE, "sparsity": 0.9, "allocation": {"modules": {"*.mlp.*": 0}}}, "allocationInvalid"),
@@ -136,6 +139,69 @@ def test_ties_of_a_matrix_go_together(prepared):
     assert newest["details"]["ties"] == "all"
     prepared.call("mask/undo", MODEL)
     prepared.call("mask/undo", MODEL)
+
+
+def test_a_pattern_has_no_use_for_a_global_group(prepared):
+    """snip compares all weights unless told otherwise, which a layer-by-layer run could not."""
+    for method, more in [("prune/run", {}), ("mask/apply", {"allocation": "uniform"})]:
+        request = {**MODEL, "pattern": "2:4", "group": "global", **more}
+        request |= {"plugin": "snip", "dataset": "text"} if method == "prune/run" else {"scores": "s1"}
+        assert abs(prepared.call(method, request)["sparsity"] - 0.5) < 1e-9
+        prepared.call("mask/undo", MODEL)
+
+
+def test_what_new_weights_lack_stays_pruned(prepared):
+    """A mask cannot keep what a compensator's weights do not have, and the answers say so."""
+    kept = prepared.call("prune/run", {**WANDA, "compensation": "least-squares", "modules": UP})
+    pruned = prepared.call("evaluate/perplexity", {**MODEL, "dataset": "text"})["perplexity"]
+    edit = {"op": "restore", "tensor": "model.layers.0.mlp.up_proj.weight"}
+    restored = prepared.call("mask/edit", {**MODEL, "edits": [edit]})
+    assert restored["perTensor"][0]["sparsity"] == kept["perTensor"][0]["sparsity"] > 0.4
+    assert prepared.call("evaluate/perplexity", {**MODEL, "dataset": "text"})["perplexity"] == pruned
+    looser = prepared.call("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.1, "modules": UP})
+    assert looser["sparsity"] >= kept["sparsity"]
+    prepared.call("revision/checkout", {**MODEL, "target": "r0"})
+
+
+def test_gradients_are_never_reused(prepared):
+    for plugin, reused in [("wanda", True), ("gblm", False), ("snip", False), ("gblm", False)]:
+        request = {**MODEL, "plugin": plugin, "dataset": "text", "modules": UP}
+        for _ in range(2):
+            answer = prepared.call("importance/score", request)
+        assert (answer["statisticsReused"], answer["neededLayers"] > 0) == (reused, True), plugin
+    answer = prepared.call("prune/run", {**MAGNITUDE, "dataset": "text", "sequential": True})
+    assert (answer["statisticsReused"], answer["neededLayers"]) == (False, 0)
+    prepared.call("mask/undo", MODEL)
+
+
+def test_a_solver_with_nothing_to_prune_changes_nothing(prepared):
+    before = prepared.call("evaluate/perplexity", {**MODEL, "dataset": "text"})["perplexity"]
+    prepared.call("prune/run", {**MODEL, "plugin": "alps", "dataset": "text", "sparsity": 0, "modules": UP})
+    assert prepared.call("evaluate/perplexity", {**MODEL, "dataset": "text"})["perplexity"] == before
+    prepared.call("mask/undo", MODEL)
+
+
+def test_a_sensitivity_without_a_plugin_is_its_own(prepared):
+    table = prepared.call("evaluate/sensitivity", {
+        **MODEL, "plugin": "magnitude", "dataset": "text", "sparsities": [0.5], "modules": UP})["sensitivity"]
+    request = {**MAGNITUDE, "modules": UP}
+    named, plain = (
+        [tensor["sparsity"] for tensor in prepared.call("prune/run", {**request, "allocation": allocation})["perTensor"]]
+        for allocation in ({"plugin": "sensitivity", "sensitivity": table}, {"sensitivity": table}))
+    assert named == plain
+    error = prepared.error("prune/run", {**request, "allocation": {"plugin": "owl", "sensitivity": table}})
+    assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
+    prepared.call("revision/checkout", {**MODEL, "target": "r0"})
+
+
+def test_hidden_sizes_that_heads_do_not_divide_are_our_own(prepared):
+    """transformers 5 refuses a llama like that, so it is no ordinary config.json."""
+    scores = prepared.call("importance/score", {**MODEL, "plugin": "magnitude", "unit": "channel"})["scores"]
+    for share, standard in [(0.34, False), (0.25, True)]:
+        prepared.call("mask/apply", {**MODEL, "scores": scores, "sparsity": share})
+        assert prepared.call("prune/shrink", {**MODEL, "name": "narrow"})["standard"] is standard
+        prepared.call("model/unload", {"model": "narrow"})
+        prepared.call("mask/undo", MODEL)
 
 
 def test_pins_that_leave_nothing_are_told(prepared):

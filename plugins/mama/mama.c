@@ -148,7 +148,7 @@ static uint32_t statistics_for(const double *parameters, int32_t has_dataset) {
 
 static const espalier_parameter *const parameter_list[] = {
   [MAGNITUDE_WEIGHT] = NUMBER("magnitudeWeight", 1, 0, 1e6,
-                              "alpha, weight of the magnitude: |W| * ||X||, or |W| without a dataset"),
+                              "alpha, weight of the magnitude: |W| scaled by the inputs, or |W| without a dataset"),
   [MOVEMENT_WEIGHT] = NUMBER("movementWeight", 0, 0, 1e6,
                              "beta, weight of the movement; needs gradients unless it is 0"),
   [REWARD_WEIGHT] = NUMBER("rewardWeight", 1, 0, 1e6,

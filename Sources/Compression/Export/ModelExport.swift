@@ -17,9 +17,11 @@ package struct ExportedFile: Sendable, Equatable {
 ///
 /// Plain types keep their type and every kept weight its bits; block-quantised types become f32, in which their
 /// values are exact, and so do the norms of Gemma models from GGUF, which lose the 1 that such files have added to
-/// them (`Checkpoint.normOffsetKey`). Biases that edits added go along where the family has a place for them. Pruned weights are zero. Written under a temporary name, synced and renamed.
+/// them (`Checkpoint.normOffsetKey`). Biases that edits added go along where the family has a place for them. Pruned
+/// weights are zero. Written under a temporary name, synced and renamed.
 /// - Parameter replacing: whether a folder of files that is there already may be replaced.
-/// - Throws: `CompressionError.biasesNotExportable`; `CheckpointError` if the folder cannot be written (what was there is then intact), `Cancelled`.
+/// - Throws: `CompressionError.biasesNotExportable`; `CheckpointError` if the folder cannot be written (what was there is
+///   then intact), `Cancelled`.
 package func exportHuggingFace(
   _ state: ModelState, checkpoint: Checkpoint, to path: String, replacing: Bool,
   provenance: OrderedDictionary<String, String>, monitor: Monitor

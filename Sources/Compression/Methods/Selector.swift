@@ -13,6 +13,12 @@ package enum MaskGroup: String, Sendable, CaseIterable {
   case column
   /// All weights of all chosen tensors together.
   case global
+
+  /// What this comes to for `target`: a pattern brings its own groups, which are no wider than a tensor.
+  package func within(_ target: SparsityTarget) -> MaskGroup {
+    if case .pattern = target, self == .global { return .matrix }
+    return self
+  }
 }
 
 /// Who a selector is and what it asks for.

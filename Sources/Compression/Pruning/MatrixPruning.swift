@@ -143,6 +143,13 @@ package struct MatrixPruning {
     _ tensors: [PrunableTensor], with solver: Configured<any Solver>, of weights: any WeightSource,
     statistics: (PrunableTensor) throws -> MatrixStatistics
   ) throws -> OrderedDictionary<String, PrunedTensor> {
+    // A solver's new weights would differ from the old by its rounding, although nothing is to go.
+    if tensors.allSatisfy({ plan.target(of: $0.name).prunesNothing(of: $0.elementCount) }) {
+      return OrderedDictionary(
+        uniqueKeysWithValues: tensors.map {
+          ($0.name, PrunedTensor(mask: MaskBits(keepingAll: $0.rows, columns: $0.columns)))
+        })
+    }
     // All are needed at a time, so each has a place of its own for the old weights and for the new.
     let places = tensors.map { tensor in
       (
@@ -175,6 +182,12 @@ package struct MatrixPruning {
 }
 
 extension SparsityTarget {
+  /// Whether no group of at most `count` weights loses any.
+  func prunesNothing(of count: Int) -> Bool {
+    guard case .ratio(let ratio) = self else { return false }
+    return Self.pruned(ratio, of: count) == 0
+  }
+
   /// The targets of `count` rounds: two thirds of them rise to this one, quickly at first and slowly at the end, as the
   /// cubic schedule of Zhu & Gupta 2017 (arXiv 1710.01878, equation 1), the rest stay at it. Patterns go up by whole
   /// weights of a group.

@@ -64,7 +64,7 @@ extension ModelState {
       if let bias = newBiases.removeValue(forKey: name) {
         tensors[name] = bias
       } else if let new = pruned[name] {
-        let weights = new.view(of: old.weights.view).map(WeightsBlob.init) ?? old.weights
+        let weights = new.view(of: old.weights.view).map { WeightsBlob($0, madeUnder: new.mask) } ?? old.weights
         tensors[name] = StoredTensor(weights: weights, mask: MaskBlob(new.mask), biasOf: old.biasOf)
         let added = biasName(ofMap: name)
         if let bias = newBiases[added], bias.biasOf == name, revision.tensors[added] == nil {

@@ -90,6 +90,16 @@ package struct PruningPlan: Sendable {
     if let compensator { need.formUnion(compensator.method.description.method.statistics) }
     return need
   }
+
+  /// Which of its parts wants statistics even without a dataset; its method if none does.
+  package var asker: String {
+    let isMethod = method.statistics(hasDataset: false) != .none
+    let others = [
+      refiner.flatMap { $0.method.description.statistics == .none ? nil : $0.id },
+      compensator.flatMap { $0.method.description.method.statistics == .none ? nil : $0.id }, blockCompensator?.id,
+    ]
+    return isMethod ? method.method.id : others.compactMap(\.self).first ?? method.method.id
+  }
 }
 
 /// A pruned matrix: its mask, and what else changed.

@@ -103,7 +103,9 @@ private final class SequentialRun {
       monitor.report(Double(layer) / Double(layers), "pruning layer \(layer + 1) of \(layers)")
       pruned.merge(try prune(layer: layer, errors: &layerErrors)) { _, new in new }
     }
-    return PruningResult(tensors: pruned, layerErrors: options.layerErrors ? layerErrors : nil, neededLayers: layers)
+    let needsNothing = plan.statistics(hasDataset: true) == .none && plan.blockCompensator == nil
+    return PruningResult(
+      tensors: pruned, layerErrors: options.layerErrors ? layerErrors : nil, neededLayers: needsNothing ? 0 : layers)
   }
 
   /// Prunes one layer and takes the states through it.

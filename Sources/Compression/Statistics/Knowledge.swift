@@ -10,8 +10,10 @@ struct Knowledge {
   private let calibration: Calibration?
   private let gradients: [String: GradientSums]
   private let regional: [String: GradientSums]
-  var reusedLayers: Int { calibration?.reusedLayers ?? 0 }
-  var neededLayers: Int { calibration?.layers.count ?? 0 }
+  /// Layers of which everything was remembered; gradients are computed each time.
+  let reusedLayers: Int
+  /// Layers that something was to be known of.
+  let neededLayers: Int
 
   /// - Parameters:
   ///   - plugin: who asks, for the error if there is no dataset.
@@ -22,7 +24,9 @@ struct Knowledge {
     plugin: String, training: GradientTraining? = nil, store: StatisticsStore, compute: Compute, monitor: Monitor
   ) throws {
     self.state = state
+    neededLayers = need == .none ? 0 : tensors.lastLayer + 1
     guard need != .none else {
+      reusedLayers = 0
       (calibration, gradients, regional) = (nil, [:], [:])
       return
     }
@@ -33,6 +37,8 @@ struct Knowledge {
       ? try calibrate(
         state, dataset: dataset, need: need, layers: 0..<(tensors.lastLayer + 1), store: store, compute: compute,
         monitor: parts[0]) : nil
+    let areRemembered = !need.contains(.gradients) && !need.contains(.regionalGradients)
+    reusedLayers = areRemembered ? calibration?.reusedLayers ?? 0 : 0
     gradients =
       need.contains(.gradients)
       ? try gradientSums(

@@ -36,7 +36,8 @@ let maskRoutes = [
 private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws -> Plan {
   if let units = context.unitScores.value(params.scores) { return try applyUnits(units, params, context) }
   if params.uniform != nil {
-    throw JSONFieldError(.outOfRange, path: "params.uniform", expected: "nothing: \(params.scores) are of weights")
+    throw JSONFieldError(.outOfRange, path: "params.uniform", expected: "nothing, as \(params.scores) are of weights",
+      given: params.uniform.map { .bool($0) })
   }
   let model = try context.model(params.model)
   let set = try context.scoreSet(params.scores)
@@ -44,7 +45,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
     throw CompressionError.scoresOfAnotherModel(scores: params.scores, model: set.provenance.model)
   }
   let target = try SparsityTarget(params.target)
-  let group = params.group.flatMap(MaskGroup.init) ?? set.defaultGroup
+  let group = (params.group.flatMap(MaskGroup.init) ?? set.defaultGroup).within(target)
   let ties = try ties(params.ties, target: target, group: group)
   let state = try model.state(nil)
   let chosen = try state.prunableTensors(matching: params.modules)
@@ -74,6 +75,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
     details["sparsity"] = target.description
     details["group"] = group.rawValue
     if ties != .first { details["ties"] = ties.rawValue }
+    if let modules = params.modules { details["modules"] = modules.joined(separator: " ") }
     let operation = Operation(
       method: MaskApply.name, summary: "\(set.provenance.plugin) \(target.words), group \(group.rawValue)",
       details: details,

@@ -66,9 +66,9 @@ extension ServerContext {
     _ params: PruningParam, target: SparsityTarget, of model: LoadedModel, _ state: ModelState
   ) throws -> PruningPlan {
     let method = try pruningMethod(params.criterion)
+    let group = params.group.flatMap(MaskGroup.init) ?? method.defaultGroup
     var plan = PruningPlan(
-      method: method, target: target,
-      group: params.group.flatMap(MaskGroup.init) ?? method.defaultGroup,
+      method: method, target: target, group: group.within(target),
       tensors: try state.prunableTensors(matching: params.criterion.modules))
     plan.ties = try ties(params.ties, target: target, group: plan.group)
     switch method {
@@ -77,10 +77,14 @@ extension ServerContext {
       plan.refiner = try params.refinement.map(refiner)
       let own = criterion.description.compensator.map { [MethodParam(plugin: $0)] }
       try compensate(&plan, with: params.compensation ?? own ?? [])
+      if plan.group == .global, let after = plan.refiner?.id ?? plan.compensator?.id {
+        throw CompressionError.groupNotContinued(plugin: after)
+      }
       plan.rounds = plan.compensator == nil ? 1 : params.rounds ?? criterion.description.rounds
     case .solver(let solver):
       guard plan.ties == .first else {
-        throw JSONFieldError(.outOfRange, path: "params.ties", expected: "\"first\": a solver shares out its ties")
+        throw JSONFieldError(
+          .outOfRange, path: "params.ties", expected: "\"first\": a solver shares out its ties", given: "all")
       }
       guard params.terms.isEmpty else {
         throw CompressionError.termsInvalid(plugin: solver.id, reason: "it takes none")
@@ -99,7 +103,8 @@ func ties(_ name: String, target: SparsityTarget, group: MaskGroup) throws(JSONF
   let ties = Ties(rawValue: name) ?? .first
   guard ties.applies(to: target, in: group) else {
     throw JSONFieldError(
-      .outOfRange, path: "params.ties", expected: "\"first\", or a sparsity within the group matrix or global")
+      .outOfRange, path: "params.ties", expected: "\"first\", or a sparsity within the group matrix or global",
+      given: .string(name))
   }
   return ties
 }
@@ -109,7 +114,7 @@ private func isSequential(_ params: PruneRun.Params, _ plan: PruningPlan, datase
   let needs = plan.statistics(hasDataset: dataset != nil) != .none || plan.blockCompensator != nil
   let sequential = params.sequential ?? needs
   if sequential, plan.group == .global { throw CompressionError.groupNotSequential(group: plan.group.rawValue) }
-  if dataset == nil, sequential || needs { throw CompressionError.datasetRequired(plugin: plan.method.method.id) }
+  if dataset == nil, sequential || needs { throw CompressionError.datasetRequired(plugin: plan.asker) }
   if !sequential, let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
   return sequential
 }
@@ -122,6 +127,7 @@ private func operation(
     "plugin": method.id, "pluginVersion": method.version, "sparsity": plan.target.description,
     "group": plan.group.rawValue, "sequential": "\(sequential)",
   ]
+  if let modules = params.pruning.criterion.modules { details["modules"] = modules.joined(separator: " ") }
   if plan.ties != .first { details["ties"] = plan.ties.rawValue }
   for (name, value) in plan.method.parameters { details["parameters.\(name)"] = value.description }
   for term in params.pruning.terms { details["terms.\(term.name)"] = term.scores }

@@ -6,7 +6,7 @@ import Tensors
 
 extension Architecture {
   static let llama = Architecture(
-    names: ["llama"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding
+    names: ["llama"], prefixes: ["model.", ""], embedding: RotaryFamily.embedding, sizes: .llama
   ) { fields, prefix throws(JSONFieldError) in
     let family = try RotaryFamily(&fields, prefix: prefix)
     let rotary = try family.rotary(&fields)

@@ -98,6 +98,7 @@ extension Transformer {
     guard widths.isUniform, let sizes = sizeFields(ofArchitecture: name) else { return nil }
     var configuration = base
     let attention = blocks[0].attention.form.shape
+    guard !sizes.headsDivideHiddenSize || shape.hiddenSize % attention.heads == 0 else { return nil }
     configuration[sizes.layers] = JSON(shape.layers)
     configuration[sizes.hiddenSize] = JSON(shape.hiddenSize)
     configuration[sizes.heads] = JSON(attention.heads)

@@ -8,7 +8,14 @@ struct SizeFields: Sendable {
   var epsilon: String?
   /// Which layers have a window, one by one.
   var layerTypes: String?
+  /// Whether transformers insists that the hidden size is a multiple of the number of heads, whatever a head's size.
+  var headsDivideHiddenSize = false
 
+  static let llama = {
+    var fields = rotary
+    fields.headsDivideHiddenSize = true
+    return fields
+  }()
   static let rotary = SizeFields(
     layers: "num_hidden_layers", hiddenSize: "hidden_size", heads: "num_attention_heads",
     neurons: "intermediate_size", keyValueHeads: "num_key_value_heads", headSize: "head_dim", epsilon: "rms_norm_eps")
