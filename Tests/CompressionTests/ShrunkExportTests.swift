@@ -47,7 +47,10 @@ import Workspace
       if !learned, model.keyValueHeads(layer: 0) == 1 { choices.removeAll { $0.unit == .head } }
       choices.append(.neurons(layer, [0, neurons - 1]))
     }
-    if !learned, !headNorms { choices.append(.channels([0, 3, 4])) }
+    // transformers wants a llama's hidden size to be a multiple of its heads.
+    let headsLeft = choices.contains { $0.unit == .head } ? heads - group : heads, hidden = model.shape.hiddenSize
+    let channels = hidden % headsLeft == 0 ? headsLeft : hidden % headsLeft
+    if !learned, !headNorms { choices.append(.channels(Array(1...channels))) }
     let (small, result) = try dense.cutting(choices).shrunk()
     #expect(result.isStandard)
     #expect(result.configuration["model_type"] == .string(architectureName(of: dense.checkpoint.configuration)))
