@@ -509,7 +509,7 @@ typedef struct espalier_share {
 typedef struct espalier_allocator {
   uint32_t struct_size;
   uint32_t statistics;                          // of `measure`
-  uint32_t needs_sensitivity;                   // 1 if every share must come with points
+  uint32_t needs_sensitivity;                   // 1 if every share must come with points; 0: clients cannot give any
   uint32_t parameter_count;                     // at most 64
   const espalier_parameter *const *parameters;  // [plugin-owned]
 

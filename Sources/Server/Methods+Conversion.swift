@@ -57,6 +57,11 @@ extension ServerContext {
     }
     if let method = param.method {
       let allocator = try plugins.allocator(id: method.plugin)
+      if let name = param.sensitivity, !allocator.description.needsSensitivity {
+        throw JSONFieldError(
+          .outOfRange, path: "params.allocation.sensitivity",
+          expected: "nothing, as the allocator \"\(method.plugin)\" does not go by one", given: .string(name))
+      }
       request.allocator = Configured(
         allocator, parameters: try values(allocator.description.method, method.parameters, at: method.path))
     }

@@ -9,7 +9,7 @@ package struct AllocationParam: Sendable {
   /// Sparsities by glob over tensor names, in order.
   package let pins: [(glob: String, sparsity: Double)]
   package let holdsTotal: Bool
-  /// A handle of evaluate/sensitivity.
+  /// A handle of evaluate/sensitivity; without a plugin it is for the allocator of that name.
   package let sensitivity: String?
 
   init(_ json: JSON, at path: String) throws(JSONFieldError) {
@@ -30,11 +30,6 @@ package struct AllocationParam: Sendable {
     self.pins = pins
     holdsTotal = try fields.bool("holdTotal", default: true)
     sensitivity = try fields.optionalString("sensitivity")
-    if let sensitivity, let method, method.plugin == "uniform" || method.plugin == "owl" {
-      throw JSONFieldError(
-        .outOfRange, path: fields.path(of: "sensitivity"), expected: "nothing beside the plugin \"\(method.plugin)\"",
-        given: .string(sensitivity))
-    }
     self.method = method ?? sensitivity.map { _ in MethodParam(plugin: "sensitivity") }
     try fields.finish()
   }
