@@ -1,4 +1,4 @@
-// espalier_plugin.h: the plugin ABI of Espalier, version 1.1.
+// espalier_plugin.h: the plugin ABI of Espalier, version 1.2.
 // SPDX-License-Identifier: Apache-2.0
 //
 // A plugin is a shared library that brings methods of the field to Espalier, one for each extension that it offers:
@@ -7,6 +7,8 @@
 //   solver            masks and new weights together                compensator       new weights under a given mask
 //   block-compensator new weights of a whole block                  refiner           a better mask than a given one
 //   allocator         how much each tensor is to lose
+//   objective         a distillation loss on next tokens     feature-objective a distillation loss on hidden states
+//   reward            how good a sampled text is
 //
 // This header is all it needs: C11 or C++11, nothing to link, nothing else to include. It refuses to be a toolkit: there
 // are no allocators, containers or macros that hide code; the linear algebra that methods share is the host's
@@ -83,7 +85,7 @@ extern "C" {
 
 // A host loads plugins of its own major version whose minor version it has reached.
 #define ESPALIER_ABI_MAJOR 1
-#define ESPALIER_ABI_MINOR 1
+#define ESPALIER_ABI_MINOR 2
 
 // True if the struct at `pointer`, of type `type`, was made by someone who knew `field`. Fields of version 1.0 are
 // always there. Example: `if (ESPALIER_HAS(espalier_host, host, parallel_for)) ...`
@@ -219,6 +221,7 @@ extern ESPALIER_EXPORT const espalier_plugin_descriptor espalier_plugin;
 #define ESPALIER_INTEGER 1  // a whole number of at most 2^53, which a double holds exactly
 #define ESPALIER_BOOLEAN 2  // 0 or 1
 #define ESPALIER_CHOICE 3   // since 1.1: one of a few words; travels as its index into `choices`
+#define ESPALIER_TEXT 4     // since 1.2, rewards only: travels as its index into espalier_completion.texts
 
 // One parameter. Values of all types travel as doubles: one plain array instead of tagged unions.
 typedef struct espalier_parameter {
@@ -233,6 +236,8 @@ typedef struct espalier_parameter {
   uint32_t choice_count;       // 2...32 for a choice, else 0
   uint32_t reserved;           // 0
   const char *const *choices;  // [plugin-owned] `choice_count` kebab-case words of at most 64 bytes; NULL if none
+  // Since 1.2.
+  const char *default_text;    // [plugin-owned] of a text, at most 1024 bytes; its three numbers above are 0. Else NULL
 } espalier_parameter;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -572,6 +577,109 @@ typedef struct espalier_unit_selector {
 } espalier_unit_selector;
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Since 1.2. The objective: a distillation loss on the distributions of the next token, position by position. Its sum
+// over the positions that count is divided once, by the host, by how many they are in the whole optimiser step.
+
+#define ESPALIER_OBJECTIVE "espalier.objective/1"
+
+// What student and teacher expect at one position of a text. [host-owned]
+typedef struct espalier_prediction {
+  uint32_t struct_size;
+  uint32_t reserved;         // 0
+  int64_t vocabulary;        // V: elements of each array below, at least 1
+  int64_t target;            // the token that follows in the data, 0 ..< V
+  uint64_t seed;             // for drawing at random: of this position in this step, the same whenever it is repeated
+  const float *student_log;  // [host-owned] log q, q = softmax(u), u = logits / temperature; 0 is -infinity
+  const float *student;      // [host-owned] q
+  const float *teacher_log;  // [host-owned] log p of the teacher at the same temperature; NULL unless it is needed
+  const float *teacher;      // [host-owned] p
+} espalier_prediction;
+
+// The extension ESPALIER_OBJECTIVE of a plugin. [plugin-owned]
+typedef struct espalier_objective {
+  uint32_t struct_size;
+  uint32_t needs_teacher;      // 1 if it compares with a teacher, else 0
+  uint32_t fixed_temperature;  // 1 if it is defined at temperature 1 only, like the cross-entropy with data; else 0
+  uint32_t parameter_count;    // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread], several at a time. Writes the loss in nats and its gradient in u (not in the logits: the host
+  // divides by the temperature) for one position; `gradient` has `vocabulary` elements. Not to call parallel_for.
+  int32_t (*evaluate)(const espalier_host *host, const espalier_prediction *prediction, const double *parameters,
+                      double *loss, float *gradient, espalier_message *message);
+} espalier_objective;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.2. The feature objective: a distillation loss on what is inside: hidden states, embeddings, queries, keys.
+
+#define ESPALIER_FEATURE_OBJECTIVE "espalier.feature-objective/1"
+
+// What student and teacher have at one place of their networks, for some sequences. [host-owned]
+typedef struct espalier_features {
+  uint32_t struct_size;
+  uint32_t reserved;       // 0
+  int64_t sequences;       // at least 1
+  const int64_t *lengths;  // [host-owned] positions of each sequence, at least 1 each; R is their sum
+  int64_t student_width;
+  int64_t teacher_width;
+  int64_t heads;           // heads side by side in a row, of student and teacher alike; 1 where the place has none
+  const float *student;    // [host-owned] R x student_width, sequence after sequence
+  const float *teacher;    // [host-owned] R x teacher_width
+  const uint8_t *counted;  // [host-owned] R: 1 for positions that count, 0 for others, whose gradient may still be used
+  uint64_t seed;           // for drawing at random: of this call in this step, the same whenever it is repeated
+  float *memory;           // [host-owned] what `memory` asked for: 0 when the run begins, then as the last call left it
+  int64_t memory_count;
+} espalier_features;
+
+// The extension ESPALIER_FEATURE_OBJECTIVE of a plugin. [plugin-owned]
+typedef struct espalier_feature_objective {
+  uint32_t struct_size;
+  uint32_t per_sequence;     // 1: the loss is a sum over sequences; 0: over positions that count
+  uint32_t same_width;       // 1: the host brings the student to the teacher's width by a map that is learned with it
+  uint32_t parameter_count;  // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [any-thread] Floats that it keeps from call to call, 0 ... 2^28: a memory bank. NULL if it keeps none. The host
+  // saves them with the run, and puts them back if a step fails.
+  int64_t (*memory)(const double *parameters, int64_t student_width, int64_t teacher_width);
+
+  // [compute-thread] Writes the loss, a sum as `per_sequence` says, and its gradient in `student`, R x student_width.
+  // The host divides by how many sequences or positions there are in the whole optimiser step.
+  int32_t (*compare)(const espalier_host *host, const espalier_features *features, const double *parameters,
+                     double *loss, float *gradient, espalier_message *message);
+} espalier_feature_objective;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Since 1.2. The reward: how good a sampled text is.
+
+#define ESPALIER_REWARD "espalier.reward/1"
+
+// A prompt and what a model made of it. [host-owned]
+typedef struct espalier_completion {
+  uint32_t struct_size;
+  int32_t ended;                  // 1 if a token ended it, 0 if it was cut off
+  const char *prompt;             // [host-owned]
+  const char *completion;         // [host-owned] without the token that ended it
+  const char *answer;             // [host-owned] what the data say is right; NULL if they say nothing
+  int64_t tokens;                 // of the completion, the one that ended it included; at least 1
+  double teacher_log_likelihood;  // sum over them of the teacher's log-probability, in nats; 0 unless it is needed
+  const char *const *texts;       // [host-owned] the values of text parameters
+} espalier_completion;
+
+// The extension ESPALIER_REWARD of a plugin. [plugin-owned]
+typedef struct espalier_reward {
+  uint32_t struct_size;
+  uint32_t needs_teacher;    // 1 if it looks at teacher_log_likelihood, else 0
+  uint32_t needs_answer;     // 1 if it cannot do without an answer, else 0
+  uint32_t parameter_count;  // at most 64
+  const espalier_parameter *const *parameters;  // [plugin-owned]
+
+  // [compute-thread], several at a time. Writes a finite reward; higher is better.
+  int32_t (*judge)(const espalier_host *host, const espalier_completion *completion, const double *parameters,
+                   double *reward, espalier_message *message);
+} espalier_reward;
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Since 1.1. Linear algebra of the host, as an extension of every host: one tuned library for all plugins.
 
 #define ESPALIER_LINEAR_ALGEBRA "espalier.linear-algebra/1"
@@ -644,7 +752,8 @@ ESPALIER_ASSERT(sizeof(espalier_plugin_descriptor) == 72);
 ESPALIER_AT(parameter, type, 4); ESPALIER_AT(parameter, name, 8); ESPALIER_AT(parameter, summary, 16);
 ESPALIER_AT(parameter, default_value, 24); ESPALIER_AT(parameter, minimum, 32); ESPALIER_AT(parameter, maximum, 40);
 ESPALIER_AT(parameter, choice_count, 48); ESPALIER_AT(parameter, choices, 56);
-ESPALIER_ASSERT(sizeof(espalier_parameter) == 64);
+ESPALIER_AT(parameter, default_text, 64);
+ESPALIER_ASSERT(sizeof(espalier_parameter) == 72);
 
 ESPALIER_AT(moments, sequences, 8); ESPALIER_AT(moments, tokens, 16); ESPALIER_AT(moments, count, 24);
 ESPALIER_AT(moments, sum, 32); ESPALIER_AT(moments, sum_of_squares, 40); ESPALIER_AT(moments, sum_of_magnitudes, 48);
@@ -712,6 +821,36 @@ ESPALIER_ASSERT(sizeof(espalier_units) == 80);
 ESPALIER_AT(unit_selector, parameters, 16); ESPALIER_AT(unit_selector, needs_losses, 24);
 ESPALIER_AT(unit_selector, default_group, 28); ESPALIER_AT(unit_selector, score, 32);
 ESPALIER_ASSERT(sizeof(espalier_unit_selector) == 40);
+
+ESPALIER_AT(prediction, vocabulary, 8); ESPALIER_AT(prediction, target, 16); ESPALIER_AT(prediction, seed, 24);
+ESPALIER_AT(prediction, student_log, 32); ESPALIER_AT(prediction, student, 40);
+ESPALIER_AT(prediction, teacher_log, 48); ESPALIER_AT(prediction, teacher, 56);
+ESPALIER_ASSERT(sizeof(espalier_prediction) == 64);
+
+ESPALIER_AT(objective, needs_teacher, 4); ESPALIER_AT(objective, fixed_temperature, 8);
+ESPALIER_AT(objective, parameter_count, 12); ESPALIER_AT(objective, parameters, 16);
+ESPALIER_AT(objective, evaluate, 24);
+ESPALIER_ASSERT(sizeof(espalier_objective) == 32);
+
+ESPALIER_AT(features, sequences, 8); ESPALIER_AT(features, lengths, 16); ESPALIER_AT(features, student_width, 24);
+ESPALIER_AT(features, teacher_width, 32); ESPALIER_AT(features, heads, 40); ESPALIER_AT(features, student, 48);
+ESPALIER_AT(features, teacher, 56); ESPALIER_AT(features, counted, 64); ESPALIER_AT(features, seed, 72);
+ESPALIER_AT(features, memory, 80); ESPALIER_AT(features, memory_count, 88);
+ESPALIER_ASSERT(sizeof(espalier_features) == 96);
+
+ESPALIER_AT(feature_objective, per_sequence, 4); ESPALIER_AT(feature_objective, same_width, 8);
+ESPALIER_AT(feature_objective, parameter_count, 12); ESPALIER_AT(feature_objective, parameters, 16);
+ESPALIER_AT(feature_objective, memory, 24); ESPALIER_AT(feature_objective, compare, 32);
+ESPALIER_ASSERT(sizeof(espalier_feature_objective) == 40);
+
+ESPALIER_AT(completion, ended, 4); ESPALIER_AT(completion, prompt, 8); ESPALIER_AT(completion, completion, 16);
+ESPALIER_AT(completion, answer, 24); ESPALIER_AT(completion, tokens, 32);
+ESPALIER_AT(completion, teacher_log_likelihood, 40); ESPALIER_AT(completion, texts, 48);
+ESPALIER_ASSERT(sizeof(espalier_completion) == 56);
+
+ESPALIER_AT(reward, needs_teacher, 4); ESPALIER_AT(reward, needs_answer, 8);
+ESPALIER_AT(reward, parameter_count, 12); ESPALIER_AT(reward, parameters, 16); ESPALIER_AT(reward, judge, 24);
+ESPALIER_ASSERT(sizeof(espalier_reward) == 32);
 
 ESPALIER_AT(linear_algebra, product_f32, 8); ESPALIER_AT(linear_algebra, product_f64, 16);
 ESPALIER_AT(linear_algebra, cholesky_f32, 24); ESPALIER_AT(linear_algebra, cholesky_f64, 32);

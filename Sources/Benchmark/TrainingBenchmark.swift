@@ -53,7 +53,7 @@ private func stepFigures(
   if recomputing { options.activationBudget = 0 }
   let trainer = Trainer(subject.state, batch: batch, options: options, compute: compute)
   let ceiling = { compute.productRate(precision) }
-  func measure(_ objective: Objective) throws -> (seconds: Double, ceiling: Double, count: Int) {
+  func measure(_ objective: TrainingObjective) throws -> (seconds: Double, ceiling: Double, count: Int) {
     try repeated(for: subject.seconds, ceiling: ceiling) {
       _ = try trainer.step(
         [subject.tokens], length: batch.length, objective: objective, learningRate: 1e-5, cancellation: Cancellation())

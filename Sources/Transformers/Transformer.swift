@@ -100,20 +100,31 @@ struct FeedForward: Sendable, Equatable {
   var neurons: Int { up.outputs }
 }
 
-/// Sequences of one length that go through a model together.
+/// Sequences that go through a model together, one after another; none sees another.
 package struct Batch: Sendable, Equatable {
-  package let sequences: Int
-  package let length: Int
+  /// Tokens of each sequence.
+  package let lengths: [Int]
   /// Rows of the activations.
-  package var tokens: Int { sequences * length }
+  package let tokens: Int
+  /// Tokens of the longest sequence.
+  package let length: Int
+  package var sequences: Int { lengths.count }
 
-  package init(sequences: Int, length: Int) {
-    self.sequences = sequences
-    self.length = length
+  package init(lengths: [Int]) {
+    self.lengths = lengths
+    tokens = lengths.reduce(0, +)
+    length = lengths.max() ?? 0
   }
+
+  /// Sequences of one length.
+  package init(sequences: Int, length: Int) { self.init(lengths: Array(repeating: length, count: sequences)) }
 
   /// The positions of the rows: each sequence from 0.
   var runs: [PositionRun] {
-    (0..<sequences).map { PositionRun(row: $0 * length, rows: length, position: 0) }
+    var row = 0
+    return lengths.map { length in
+      defer { row += length }
+      return PositionRun(row: row, rows: length, position: 0)
+    }
   }
 }

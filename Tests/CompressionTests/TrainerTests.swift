@@ -70,8 +70,8 @@ private func distance(_ a: ParameterBlock, _ b: ParameterBlock) -> Double {
   }
 
   /// The same rows in 1, 2 and 4 micro-batches: one division by all rows together.
-  @Test(arguments: ["llama3", "gpt2"], [Objective?.none, .nextToken])
-  func microBatchesAddUp(name: String, objective given: Objective?) throws {
+  @Test(arguments: ["llama3", "gpt2"], [TrainingObjective?.none, .nextToken])
+  func microBatchesAddUp(name: String, objective given: TrainingObjective?) throws {
     let family = try TrainingFamily(name)
     let teacher = try TrainingFamily(name == "gpt2" ? "qwen2" : "qwen3").model.state
     let objective = given ?? .forwardDivergence(from: teacher, temperature: 2)

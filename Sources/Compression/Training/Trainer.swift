@@ -5,7 +5,7 @@ package import Transformers
 import Workspace
 
 /// What a step teaches.
-package enum Objective: Sendable {
+package enum TrainingObjective: Sendable {
   /// The mean cross-entropy of the next token.
   case nextToken
   /// The mean divergence KL(teacher || student) over all positions at a temperature.
@@ -78,7 +78,7 @@ package final class Trainer {
   ///   - length: of every sequence.
   /// - Throws: `Cancelled`, `TrainingError`, `TransformerError`. Weights and moments are then as before.
   package func step(
-    _ batches: [[Int32]], length: Int, objective: Objective, learningRate: Double, cancellation: Cancellation
+    _ batches: [[Int32]], length: Int, objective: TrainingObjective, learningRate: Double, cancellation: Cancellation
   ) throws -> StepReport {
     try check(batches, length: length, objective: objective)
     gradients.clear(pool: compute.pool)
@@ -98,7 +98,7 @@ package final class Trainer {
   }
 
   /// That every batch fits this training, and a teacher the student.
-  private func check(_ batches: [[Int32]], length: Int, objective: Objective) throws {
+  private func check(_ batches: [[Int32]], length: Int, objective: TrainingObjective) throws {
     var shortest = 1, models = [transformer]
     switch objective {
     case .nextToken: shortest = 2
@@ -127,7 +127,7 @@ package final class Trainer {
 
   /// Adds the gradient of one batch. Returns the sum of its rows' losses.
   private func accumulate(
-    _ tokens: [Int32], length: Int, objective: Objective, scale: Float, cancellation: Cancellation
+    _ tokens: [Int32], length: Int, objective: TrainingObjective, scale: Float, cancellation: Cancellation
   ) throws(Cancelled) -> Double {
     let batch = Batch(sequences: tokens.count / length, length: length)
     let loss: any LogitLoss

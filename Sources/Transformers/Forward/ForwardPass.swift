@@ -74,7 +74,8 @@ package final class ForwardPass {
     }
   }
 
-  /// The loss of predicting token t+1 from position t, in nats: for each sequence `length - 1` values.
+  /// The loss of predicting token t+1 from position t, in nats: for each of the sequences, which are of one length,
+  /// `length - 1` values.
   /// - Parameter tokens: the batch's own tokens, `[sequences * length]`.
   /// - Throws: `Cancelled`.
   package func nextTokenLosses(

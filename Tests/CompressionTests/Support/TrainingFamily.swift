@@ -69,7 +69,7 @@ extension Trainer {
   /// One step, on the next token unless said otherwise.
   @discardableResult
   func train(
-    _ batches: [[Int32]], length: Int = TrainingFamily.batch.length, objective: Objective = .nextToken,
+    _ batches: [[Int32]], length: Int = TrainingFamily.batch.length, objective: TrainingObjective = .nextToken,
     learningRate: Double = TrainingFamily.learningRate, cancellation: Cancellation = Cancellation()
   ) throws -> StepReport {
     try step(
