@@ -257,14 +257,9 @@ extension FloatBuffer {
 extension Dataset {
   /// Some of its sequences as a batch.
   func trainingBatch(_ numbers: [Int]) -> TrainingBatch {
-    var tokens: [Int32] = [], targets: [Int32] = [], lengths: [Int] = [], windows: [TrainingBatch.Window] = []
-    for number in numbers {
-      let own = self.tokens(ofSequences: number..<number + 1)
-      tokens += own
-      targets += CrossEntropy.nextTokens(own, length: sequenceLength)
-      lengths.append(sequenceLength)
-      windows.append(TrainingBatch.Window(number: number, rows: own.count))
-    }
-    return TrainingBatch(lengths: lengths, tokens: tokens, targets: targets, dataset: self, windows: windows)
+    TrainingBatch(
+      lengths: numbers.flatMap { segments(ofSequence: $0) }, tokens: numbers.flatMap { tokens(ofSequence: $0) },
+      targets: numbers.flatMap { targets(ofSequence: $0) }, dataset: self,
+      windows: numbers.map { TrainingBatch.Window(number: $0, rows: range(ofSequence: $0).count) })
   }
 }
