@@ -43,6 +43,10 @@ package final class ForwardPass {
     scores = FloatBuffer(count: compute.attentionScratch(keys: batch.length))
   }
 
+  /// Queries, keys and values side by side as attention saw them in the layer that was computed last:
+  /// `[batch.tokens, width]`.
+  package var projections: UnsafePointer<Float> { UnsafePointer(rotated.pointer) }
+
   /// hidden[n, :] = what enters the first layer for tokens[n]. Ids are checked by the caller.
   package func embed(
     _ tokens: [Int32], into hidden: UnsafeMutablePointer<Float>, batch: Batch, weights: any WeightSource
@@ -82,19 +86,32 @@ package final class ForwardPass {
     hidden: UnsafePointer<Float>, tokens: [Int32], batch: Batch, weights: any WeightSource,
     cancellation: Cancellation
   ) throws(Cancelled) -> [Double] {
-    let C = transformer.shape.hiddenSize, predictions = batch.length - 1
-    let norm = transformer.norm.weights(weights)
-    for sequence in 0..<batch.sequences {  // the last position predicts nothing
+    try losses(
+      hidden: hidden, targets: CrossEntropy.nextTokens(tokens, length: batch.length), weights: weights,
+      cancellation: cancellation)
+  }
+
+  /// The loss of predicting `targets`, in nats: one value for each row that has a target, in order.
+  /// - Parameters:
+  ///   - hidden: what leaves the last layer, `[targets.count, hiddenSize]`.
+  ///   - targets: a token for each row, checked by the caller; -1 where the row predicts nothing.
+  /// - Throws: `Cancelled`.
+  package func losses(
+    hidden: UnsafePointer<Float>, targets: [Int32], weights: any WeightSource, cancellation: Cancellation
+  ) throws(Cancelled) -> [Double] {
+    let C = transformer.shape.hiddenSize, norm = transformer.norm.weights(weights)
+    var row = 0, filled = 0
+    while row < targets.count {  // runs of rows that predict something, one after another
+      let end = targets[row...].firstIndex { $0 < 0 } ?? targets.count
       compute.normForward(
-        MutableMatrixRows(normed.pointer + sequence * predictions * C, stride: C),
-        MatrixRows(hidden + sequence * batch.length * C, stride: C), norm, rows: predictions)
-    }
-    let targets = (0..<batch.sequences).flatMap { sequence in
-      tokens[(sequence * batch.length + 1)..<((sequence + 1) * batch.length)]
+        MutableMatrixRows(normed.pointer + filled * C, stride: C), MatrixRows(hidden + row * C, stride: C), norm,
+        rows: end - row)
+      filled += end - row
+      row = targets[end...].firstIndex { $0 >= 0 } ?? targets.count
     }
     return try compute.crossEntropyForward(
-      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets, scratch: linearScratch,
-      precision: precision, cancellation: cancellation)
+      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets.filter { $0 >= 0 },
+      scratch: linearScratch, precision: precision, cancellation: cancellation)
   }
 }
 
