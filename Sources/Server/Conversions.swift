@@ -88,6 +88,7 @@ extension ParameterValue {
     case .integer(let value): .integer(value)
     case .boolean(let value): JSON(value)
     case .choice(_, let word): JSON(word)
+    case .text(let text): JSON(text)
     }
   }
 }

@@ -10,5 +10,5 @@ let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 
 private let allRoutes: [Route] =
   statusRoutes + modelRoutes + generationRoutes + datasetRoutes + datasetGenerationRoutes + pluginRoutes
-  + importanceRoutes + maskRoutes + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes + divergenceRoutes
-  + sensitivityRoutes + selftestRoutes
+  + importanceRoutes + maskRoutes + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes
+  + divergenceRoutes + sensitivityRoutes + distillRoutes + selftestRoutes

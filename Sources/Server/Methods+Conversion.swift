@@ -29,6 +29,18 @@ extension ServerContext {
     return Configured(refiner, parameters: try values(refiner.description, param.parameters, at: param.path))
   }
 
+  func objective(_ param: MethodParam) throws -> Configured<any Objective> {
+    let objective = try plugins.objective(id: param.plugin)
+    return Configured(
+      objective, parameters: try values(objective.description.method, param.parameters, at: param.path))
+  }
+
+  func featureObjective(_ param: MethodParam) throws -> Configured<any FeatureObjective> {
+    let objective = try plugins.featureObjective(id: param.plugin)
+    return Configured(
+      objective, parameters: try values(objective.description.method, param.parameters, at: param.path))
+  }
+
   /// Puts compensators into `plan`: at most one for matrices and one for blocks.
   func compensate(_ plan: inout PruningPlan, with params: [MethodParam]) throws {
     for param in params {
@@ -107,6 +119,13 @@ extension ServerContext {
       case .choice(let fallback, let words):
         let word = try fields.optionalString(parameter.name, oneOf: words) ?? words[fallback]
         values[parameter.name] = .choice(index: words.firstIndex(of: word) ?? fallback, word: word)
+      case .text(let fallback):
+        let text = try fields.optionalString(parameter.name, limit: ParameterDescription.textLimit) ?? fallback
+        guard !text.utf8.contains(0) else {
+          throw JSONFieldError(
+            .outOfRange, path: "\(path).\(parameter.name)", expected: "text without U+0000", given: .string(text))
+        }
+        values[parameter.name] = .text(text)
       }
     }
     try fields.finish()

@@ -64,7 +64,8 @@ package enum DatasetLoad: Method {
         return .jsonl(packing: packing ?? packingWords[0], endOfText: endOfText ?? true)
       }
       for (key, isGiven) in [("packing", packing != nil), ("endOfText", endOfText != nil)] where isGiven {
-        throw fields.error(.outOfRange, key, expected: "nothing here for one text: it is about documents (`format` \"jsonl\")")
+        throw fields.error(
+          .outOfRange, key, expected: "nothing here for one text: it is about documents (`format` \"jsonl\")")
       }
       return .text(random: random == "random", seed: seed)
     }

@@ -39,7 +39,9 @@ import Testing
   @Test func oneWriterAtATime() throws {
     let folder = try TemporaryFolder(), path = "\(folder.path)/log"
     var first: AppendedFile? = try AppendedFile(path: path)
-    #expect(try checkpointError { _ = try AppendedFile(path: path) } == .file(path: path, .system(call: "flock", code: EWOULDBLOCK)))
+    #expect(
+      try checkpointError { _ = try AppendedFile(path: path) }
+        == .file(path: path, .system(call: "flock", code: EWOULDBLOCK)))
     #expect(first != nil)
     first = nil
     _ = try AppendedFile(path: path)
@@ -51,11 +53,15 @@ import Testing
     #expect(
       try checkpointError { _ = try AppendedFile(path: "\(path)/pipe") }
         == .file(path: "\(path)/pipe", .notRegular(found: "a named pipe")))
-    #expect(try checkpointError { _ = try AppendedFile(path: path) } == .file(path: path, .system(call: "open", code: EISDIR)))
+    #expect(
+      try checkpointError { _ = try AppendedFile(path: path) } == .file(path: path, .system(call: "open", code: EISDIR))
+    )
     #expect(try checkpointError { _ = try AppendedFile(path: "") } == .file(path: "", .invalidPath))
-    #expect(try checkpointError { _ = try AppendedFile(path: "\(path)/no/a") } == .file(path: "\(path)/no/a", .notFound))
+    #expect(
+      try checkpointError { _ = try AppendedFile(path: "\(path)/no/a") } == .file(path: "\(path)/no/a", .notFound))
     let file = try folder.write("a", "x")
-    #expect(try checkpointError { _ = try AppendedFile(path: file, isNew: true) } == .file(path: file, .taken(by: "a file")))
+    #expect(
+      try checkpointError { _ = try AppendedFile(path: file, isNew: true) } == .file(path: file, .taken(by: "a file")))
     #expect(folder.read("a") == Array("x".utf8))
   }
 }

@@ -84,8 +84,8 @@ private enum Families {
     let tokenizer = try Families.tokenizer(variant)
     var compared = 0
     for (prompt, completion) in [
-      ("hello", " world"), ("hello wor", "ld"), ("hello ", "world"), ("a b", "  c"), ("x\n", "y"), ("12", "34"), ("", "a"),
-      ("a", ""), ("one two", " three <s> four"),
+      ("hello", " world"), ("hello wor", "ld"), ("hello ", "world"), ("a b", "  c"), ("x\n", "y"), ("12", "34"),
+      ("", "a"), ("a", ""), ("one two", " three <s> four"),
     ] {
       // Some keep not all of a text, or take spaces off its ends.
       let keepsAll = try [prompt, completion, prompt + completion].allSatisfy {

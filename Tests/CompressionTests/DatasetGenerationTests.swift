@@ -11,7 +11,9 @@ import Workspace
 
 @Suite struct DatasetGenerationTests {
   private static let prompts = (0..<11).map { number in
-    Example(prompt: "P\(number)", promptTokens: (0...(number % 4)).map { Int32(($0 * 13 + number) % 67) }, answer: number == 2 ? "7" : nil)
+    Example(
+      prompt: "P\(number)", promptTokens: (0...(number % 4)).map { Int32(($0 * 13 + number) % 67) },
+      answer: number == 2 ? "7" : nil)
   }
   private static let options = GenerationOptions(
     maximumTokens: 9, sampling: SamplingOptions(temperature: 1.5, topP: 0.98), seed: 5, endTokens: [2, 40, 41, 42, 43])

@@ -29,9 +29,12 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
       {"prompt": "four", "promptTokens": [1, 2], "completionTokens": [], "finish": "maxTokens"}
       """)
     #expect(lines.tokenizerDigest == nil)
-    var expected = [TextLine(content: .text("one")), TextLine(content: .prompt("two", completion: "three"), answer: "3")]
+    var expected = [
+      TextLine(content: .text("one")), TextLine(content: .prompt("two", completion: "three"), answer: "3"),
+    ]
     expected.append(
-      TextLine(content: .prompt("four", completion: nil), promptTokens: [1, 2], completionTokens: [], isFinished: false))
+      TextLine(
+        content: .prompt("four", completion: nil), promptTokens: [1, 2], completionTokens: [], isFinished: false))
     #expect(lines.lines == expected)
   }
 
@@ -50,7 +53,10 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
     #expect(error.line == line && error.reason.contains(reason), "\(error.reason)")
   }
 
-  @Test(arguments: ["", "\n \n", "{\"espalier\":\"generated\",\"version\":1,\"model\":\"m\",\"tokenizer\":\"t\",\"maxTokens\":1,\"temperature\":0.0,\"seed\":\"0\"}\n"])
+  @Test(arguments: [
+    "", "\n \n",
+    "{\"espalier\":\"generated\",\"version\":1,\"model\":\"m\",\"tokenizer\":\"t\",\"maxTokens\":1,\"temperature\":0.0,\"seed\":\"0\"}\n",
+  ])
   func nothingIsRefused(text: String) throws {
     #expect(throws: DataError.noLines(source: "t")) { try read(text) }
   }
@@ -72,7 +78,8 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
   /// The whole would have a token over the boundary; the parts have none, and decode to the whole.
   @Test func theBoundaryIsExact() throws {
     let tokenizer = try byteTokenizer()
-    let (documents, examples) = try Self.documents("{\"prompt\": \"xa\", \"completion\": \"b h\", \"answer\": \"h\"}", tokenizer)
+    let (documents, examples) = try Self.documents(
+      "{\"prompt\": \"xa\", \"completion\": \"b h\", \"answer\": \"h\"}", tokenizer)
     #expect(try tokenizer.encode("xab h") == [0x78, 256, 0x20, 0x68])
     #expect(documents == [Document(tokens: [0x78, 0x61, 0x62, 0x20, 0x68, 260], promptTokens: 2)])
     #expect(try tokenizer.decode(documents[0].tokens, skipSpecialTokens: true) == "xab h")
@@ -111,12 +118,14 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
   @Test func beginTokens() throws {
     let tokenizer = try byteTokenizer {
       $0["post_processor"] = [
-        "type": "TemplateProcessing", "single": [["SpecialToken": ["id": "<s>", "type_id": 0]], ["Sequence": ["id": "A", "type_id": 0]]],
+        "type": "TemplateProcessing",
+        "single": [["SpecialToken": ["id": "<s>", "type_id": 0]], ["Sequence": ["id": "A", "type_id": 0]]],
         "pair": [["Sequence": ["id": "A", "type_id": 0]], ["Sequence": ["id": "B", "type_id": 1]]],
         "special_tokens": ["<s>": ["id": "<s>", "ids": [259], "tokens": ["<s>"]]],
       ]
     }
-    let text = "{\"prompt\": \"x\", \"completion\": \"y\"}\n{\"prompt\": \"\", \"completion\": \"z\"}\n{\"text\": \"w\"}"
+    let text =
+      "{\"prompt\": \"x\", \"completion\": \"y\"}\n{\"prompt\": \"\", \"completion\": \"z\"}\n{\"text\": \"w\"}"
     let with = try Self.documents(text, tokenizer, addSpecialTokens: true)
     #expect(with.documents.map(\.tokens) == [[259, 0x78, 0x79, 260], [259, 0x7A, 260], [259, 0x77]])
     #expect(with.documents.map(\.promptTokens) == [2, 1, 0])
@@ -130,7 +139,8 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
     func text(_ digest: String) -> String {
       let head = "\"version\": 1, \"model\": \"m\", \"maxTokens\": 4, \"temperature\": 1.0, \"seed\": \"0\""
       let line = "\"prompt\": \"x\", \"completion\": \"y\", \"promptTokens\": [1, 2], \"completionTokens\": [3]"
-      return "{\"espalier\": \"generated\", \"tokenizer\": \"\(digest)\", \(head)}\n{\(line), \"finish\": \"maxTokens\"}"
+      return
+        "{\"espalier\": \"generated\", \"tokenizer\": \"\(digest)\", \(head)}\n{\(line), \"finish\": \"maxTokens\"}"
     }
     let (documents, examples) = try Self.documents(text(tokenizerDigest(tokenizer)), tokenizer)
     #expect(documents == [Document(tokens: [1, 2, 3], promptTokens: 2)] && examples[0].promptTokens == [1, 2])
@@ -168,7 +178,9 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
     let b = try byteTokenizer(special: ["<s>", "</s>", "<tool>"])
     #expect(Self.shared(a, b) == .same(size: 262))
     let c = try byteTokenizer(special: ["<s>", "</s>", "<tool>"], ends: ["<tool>"])
-    #expect(Self.reason(Self.shared(a, c)) == "the token 261 is \"<reserved>\" for the teacher and \"<tool>\" for the student")
+    #expect(
+      Self.reason(Self.shared(a, c)) == "the token 261 is \"<reserved>\" for the teacher and \"<tool>\" for the student"
+    )
     let d = try byteTokenizer(special: ["</s>", "<s>"])
     #expect(Self.reason(Self.shared(a, d)).hasPrefix("the token 259 is \"<s>\""))
   }

@@ -11,11 +11,12 @@ import Testing
 
 @Suite struct EventFileTests {
   /// RFC 3720, appendix B.4, and the check value of the catalogue of CRCs.
-  @Test(arguments: [
-    ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
-    (Array(0..<32), 0x46DD_794E), (Array((0..<32).reversed()), 0x113F_DB5C), (Array("123456789".utf8), 0xE306_9283),
-    ([], 0),
-  ] as [([UInt8], UInt32)])
+  @Test(
+    arguments: [
+      ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+      (Array(0..<32), 0x46DD_794E), (Array((0..<32).reversed()), 0x113F_DB5C), (Array("123456789".utf8), 0xE306_9283),
+      ([], 0),
+    ] as [([UInt8], UInt32)])
   func checksums(bytes: [UInt8], expected: UInt32) {
     #expect(CRC32C.checksum(bytes) == expected)
     let rotated = (expected >> 15) | (expected << 17)
@@ -58,7 +59,8 @@ import Testing
     let log = try MetricsLog(path: file, run: "run \"1\"")
     #expect(log.attempt == 1)
     try log.append(
-      step: 1, tokens: 64, wallSeconds: 12.5, values: [("loss", 2.5), ("norm", .nan), ("a", .infinity), ("b", -.infinity)])
+      step: 1, tokens: 64, wallSeconds: 12.5,
+      values: [("loss", 2.5), ("norm", .nan), ("a", .infinity), ("b", -.infinity)])
     let first: JSON = [
       "run": "run \"1\"", "step": 1, "tokens": 64, "wall": 12.5, "attempt": 1, "loss": 2.5, "norm": "NaN",
       "a": "Infinity", "b": "-Infinity",

@@ -43,6 +43,10 @@ package final class ForwardPass {
     scores = FloatBuffer(count: compute.attentionScratch(keys: batch.length))
   }
 
+  /// Queries, keys and values side by side as attention saw them in the layer that was computed last:
+  /// `[batch.tokens, width]`.
+  package var projections: UnsafePointer<Float> { UnsafePointer(rotated.pointer) }
+
   /// hidden[n, :] = what enters the first layer for tokens[n]. Ids are checked by the caller.
   package func embed(
     _ tokens: [Int32], into hidden: UnsafeMutablePointer<Float>, batch: Batch, weights: any WeightSource
