@@ -98,7 +98,7 @@ let package = Package(
     .target(
       name: "Workspace", dependencies: ["Checkpoints", "Tensors", "CMD", collections], swiftSettings: settings),
     .target(
-      name: "Compression", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", collections],
+      name: "Compression", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", "JSON", collections],
       swiftSettings: settings),
     .target(
       name: "PluginHost", dependencies: ["CPluginABI", "Compression", "Tensors", collections],
