@@ -13,3 +13,17 @@ func sequenceBatches(sequences: Int, length: Int, model: Transformer) -> [Range<
   let size = max(1, tokens / length)
   return stride(from: 0, to: sequences, by: size).map { $0..<min(sequences, $0 + size) }
 }
+
+/// The same for sequences of different lengths, each at least 1: as many as fit, in order.
+func sequenceBatches(lengths: [Int], model: Transformer) -> [Range<Int>] {
+  let room = min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
+  var batches: [Range<Int>] = [], first = 0, tokens = 0
+  for (index, length) in lengths.enumerated() {
+    if index > first, tokens + length > room {
+      batches.append(first..<index)
+      (first, tokens) = (index, 0)
+    }
+    tokens += length
+  }
+  return lengths.isEmpty ? [] : batches + [first..<lengths.count]
+}

@@ -82,19 +82,43 @@ package final class ForwardPass {
     hidden: UnsafePointer<Float>, tokens: [Int32], batch: Batch, weights: any WeightSource,
     cancellation: Cancellation
   ) throws(Cancelled) -> [Double] {
-    let C = transformer.shape.hiddenSize, predictions = batch.length - 1
-    let norm = transformer.norm.weights(weights)
-    for sequence in 0..<batch.sequences {  // the last position predicts nothing
-      compute.normForward(
-        MutableMatrixRows(normed.pointer + sequence * predictions * C, stride: C),
-        MatrixRows(hidden + sequence * batch.length * C, stride: C), norm, rows: predictions)
+    // The last position predicts nothing.
+    let predictions = batch.runs.map { run in
+      (row: run.row, targets: Array(tokens[run.row + 1..<run.row + run.rows]))
     }
-    let targets = (0..<batch.sequences).flatMap { sequence in
-      tokens[(sequence * batch.length + 1)..<((sequence + 1) * batch.length)]
+    return try losses(
+      hidden: hidden, of: predictions, weights: weights, cancellation: cancellation)
+  }
+
+  /// The losses of chosen tokens in nats: `targets` are predicted one after the other from `row` on.
+  /// - Parameters:
+  ///   - hidden: what leaves the last layer.
+  ///   - predictions: rows of `hidden` and tokens in 0..<vocabulary, checked by the caller.
+  ///   - temperature: what logits are divided by.
+  /// - Returns: the losses of all predictions in their order.
+  /// - Throws: `Cancelled`.
+  package func losses(
+    hidden: UnsafePointer<Float>, of predictions: [(row: Int, targets: [Int32])], temperature: Double = 1,
+    weights: any WeightSource, cancellation: Cancellation
+  ) throws(Cancelled) -> [Double] {
+    let C = transformer.shape.hiddenSize, norm = transformer.norm.weights(weights)
+    var count = 0
+    for (row, targets) in predictions {
+      compute.normForward(
+        MutableMatrixRows(normed.pointer + count * C, stride: C), MatrixRows(hidden + row * C, stride: C), norm,
+        rows: targets.count)
+      count += targets.count
+    }
+    if temperature != 1 {
+      // The head is linear: its inputs divided are its outputs divided.
+      let scale = Float(1 / temperature)
+      compute.pool.parallelRanges(count * C, grain: 1 << 14) { [normed] range, _ in
+        for index in range { normed.pointer[index] *= scale }
+      }
     }
     return try compute.crossEntropyForward(
-      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets, scratch: linearScratch,
-      precision: precision, cancellation: cancellation)
+      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: predictions.flatMap(\.targets),
+      scratch: linearScratch, precision: precision, cancellation: cancellation)
   }
 }
 
