@@ -27,8 +27,10 @@ package func logProbabilities(
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: weights, cancellation: monitor.cancellation)
     }
-    let predictions = zip(batch.runs, texts[range]).map { run, text in
-      (row: run.row + text.0.count - 1, targets: text.1)
+    var row = 0
+    let predictions = texts[range].map { prompt, completion in
+      defer { row += prompt.count + completion.count - 1 }
+      return (row: row + prompt.count - 1, targets: completion)
     }
     var losses = try pass.losses(
       hidden: hidden.pointer, of: predictions, temperature: temperature, weights: weights,

@@ -2,7 +2,7 @@
 // Yu et al. 2025, arXiv 2503.14476; Liu et al. 2025, arXiv 2503.20783)
 
 package import Tensors
-package import Transformers
+import Transformers
 
 /// For every row whose next token was drawn, with q = softmax(z / T) and x = log q of the token:
 ///
