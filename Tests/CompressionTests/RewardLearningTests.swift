@@ -26,7 +26,7 @@ import Testing
     let sampler = try GroupSampler(
       members: Int(number("MEMBERS", 8)), maximumTokens: 4, seed: 3, endTokens: model.tokenizer.endTokens)
     let count = Int(number("PROMPTS", 16))
-    let prompts = try model.prompts(all)
+    let prompts = Array(try model.prompts(all).prefix(Int(number("POOL", 100))))
     for step in 0..<Int(number("STEPS", 40)) {
       let batch = (0..<count).map { prompts[(step * count + $0) % prompts.count] }
       let (reward, metrics, degenerate) = try model.explore(
