@@ -29,15 +29,19 @@ let plugins = [
   "block-influence",
   "depth-loss",
   "dsnot",
+  "exact-match",
   "fluctuation",
+  "format-regex",
   "gblm",
   "gram-swap",
   "least-squares",
   "least-squares-dense",
+  "length",
   "magnitude",
   "mama",
   "mean-to-bias",
   "movement",
+  "numeric-answer",
   "owl",
   "regional-fit",
   "ria",
@@ -45,6 +49,7 @@ let plugins = [
   "snip",
   "sparsegpt",
   "taylor",
+  "teacher-likelihood",
   "uniform",
   "uniform-move",
   "wanda",
@@ -52,11 +57,14 @@ let plugins = [
   "wanda-variant",
 ]
 
+/// What plugins link beside the C library and its mathematics.
+let pluginLibraries = ["format-regex": "pcre2-8"]
+
 /// C over the public header alone; `plugins/support` has what several of them compute.
 func plugin(_ name: String) -> Target {
   .target(
     name: name, path: "plugins/\(name)", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
-    linkerSettings: pluginLinking)
+    linkerSettings: pluginLinking + (pluginLibraries[name].map { [.linkedLibrary($0)] } ?? []))
 }
 
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")

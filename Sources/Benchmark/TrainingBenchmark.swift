@@ -53,14 +53,15 @@ private func stepFigures(
   if recomputing { options.activationBudget = 0 }
   let trainer = Trainer(subject.state, batch: batch, options: options, compute: compute)
   let ceiling = { compute.productRate(precision) }
-  func measure(_ objective: TrainingObjective) throws -> (seconds: Double, ceiling: Double, count: Int) {
+  func measure(_ lesson: any Lesson) throws -> (seconds: Double, ceiling: Double, count: Int) {
     try repeated(for: subject.seconds, ceiling: ceiling) {
       _ = try trainer.step(
-        [subject.tokens], length: batch.length, objective: objective, learningRate: 1e-5, cancellation: Cancellation())
+        [TrainingBatch(subject.tokens, length: batch.length)], lesson: lesson, learningRate: 1e-5,
+        cancellation: Cancellation())
     }
   }
-  let plain = try measure(.nextToken)
-  let distilling = try measure(.forwardDivergence(from: subject.state, temperature: 1))
+  let plain = try measure(NextTokenLesson())
+  let distilling = plain
 
   // Backward takes two products for each of the forward pass's; the teacher has no backward pass.
   let forward = subject.model.blockOperations(batch: batch) + subject.model.headOperations(rows: batch.tokens)

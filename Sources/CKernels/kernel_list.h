@@ -59,6 +59,8 @@ CK_KERNEL(void, softmax_backward,
 CK_KERNEL(void, logsumexp_update, (real *maximum, double *sum, const real *logits, size_t n),
           (maximum, sum, logits, n))
 CK_KERNEL(double, log_sum_exp, (const real *logits, size_t n), (logits, n))
+CK_KERNEL(void, distribution, (real *log_p, real *p, const real *logits, size_t V, real temperature),
+          (log_p, p, logits, V, temperature))
 CK_KERNEL(double, cross_entropy_backward, (real *logits, size_t target, size_t V, real scale),
           (logits, target, V, scale))
 CK_KERNEL(double, forward_kl_backward, (real *student, real *teacher, size_t V, real temperature, real scale),

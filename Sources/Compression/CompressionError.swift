@@ -22,6 +22,8 @@ package enum CompressionError: Error, Equatable {
   case nonFiniteScores(plugin: String, tensor: String, index: Int)
   case nonFiniteLoss(window: Int)
   case windowInvalid(window: Int, sequenceLength: Int)
+  case windowOfDocuments
+  case nothingPredicted
   case vocabularyMismatch(model: Int, reference: Int)
   case regionOutside(tensor: String, region: String, rows: Int, columns: Int)
   case regionTooLarge(values: Int, maximum: Int)
@@ -58,7 +60,8 @@ package enum CompressionError: Error, Equatable {
     case .scoresNotComparable: "scoresNotComparable"
     case .nonFiniteScores: "nonFiniteScores"
     case .nonFiniteLoss: "nonFiniteLoss"
-    case .windowInvalid: "windowInvalid"
+    case .windowInvalid, .windowOfDocuments: "windowInvalid"
+    case .nothingPredicted: "nothingPredicted"
     case .vocabularyMismatch: "vocabularyMismatch"
     case .regionOutside: "regionOutside"
     case .regionTooLarge: "regionTooLarge"
@@ -133,6 +136,10 @@ package enum CompressionError: Error, Equatable {
         + "Undo the last edits, or check the model's files."
     case .windowInvalid(let window, let sequenceLength):
       "A window of \(window) tokens does not fit: expected 2...\(sequenceLength), the dataset's sequence length."
+    case .windowOfDocuments:
+      "The dataset's sequences are documents, which are not cut into windows. Leave `window` out."
+    case .nothingPredicted:
+      "The dataset has prompts only: no token of it is predicted. Load data with completions or texts."
     case .vocabularyMismatch(let model, let reference):
       "The model's vocabulary has \(model) tokens and the reference's \(reference): their distributions cannot be "
         + "compared. Take a reference with the same tokenizer."

@@ -7,23 +7,26 @@ private let batchTokens = 2048
 /// What the activations of a batch may take, whatever the model's width.
 private let batchBytes = 512 << 20
 
+private func mostTokens(_ model: Transformer) -> Int {
+  min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
+}
+
 /// Ranges of sequences, in order, the same for the same sizes.
 func sequenceBatches(sequences: Int, length: Int, model: Transformer) -> [Range<Int>] {
-  let tokens = min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
-  let size = max(1, tokens / length)
+  let size = max(1, mostTokens(model) / length)
   return stride(from: 0, to: sequences, by: size).map { $0..<min(sequences, $0 + size) }
 }
 
-/// The same for sequences of different lengths, each at least 1: as many as fit, in order.
+/// The same for sequences of `lengths` tokens.
 func sequenceBatches(lengths: [Int], model: Transformer) -> [Range<Int>] {
-  let room = min(batchTokens, max(1, batchBytes / max(1, model.activationBytesPerToken)))
+  let most = mostTokens(model)
   var batches: [Range<Int>] = [], first = 0, tokens = 0
-  for (index, length) in lengths.enumerated() {
-    if index > first, tokens + length > room {
-      batches.append(first..<index)
-      (first, tokens) = (index, 0)
+  for (number, length) in lengths.enumerated() {
+    if number > first, tokens + length > most {
+      batches.append(first..<number)
+      (first, tokens) = (number, 0)
     }
     tokens += length
   }
-  return lengths.isEmpty ? [] : batches + [first..<lengths.count]
+  return first < lengths.count ? batches + [first..<lengths.count] : batches
 }

@@ -20,6 +20,9 @@ extension ParameterDescription {
           + "finite numbers with minimum <= default <= maximum")
     }
     let words = try Self.words(raw, field: "\(field).choices")
+    guard raw.default_text == nil || raw.type == ESPALIER_TEXT else {
+      throw .fieldInvalid(field: "\(field).default_text", problem: "is there, but the parameter is no text")
+    }
     switch raw.type {
     case ESPALIER_NUMBER:
       self.init(
@@ -46,6 +49,15 @@ extension ParameterDescription {
             + "default")
       }
       self.init(name: name, summary: summary, kind: .choice(default: index, words: words))
+    case ESPALIER_TEXT:
+      guard bounds.allSatisfy({ $0 == 0 }) else {
+        throw .fieldInvalid(field: field, problem: "is a text; its three numbers must be 0")
+      }
+      guard raw.default_text != nil else {
+        throw .fieldInvalid(field: "\(field).default_text", problem: "is NULL")
+      }
+      let fallback = try ForeignText.optional(raw.default_text, field: "\(field).default_text", limit: Self.textLimit)
+      self.init(name: name, summary: summary, kind: .text(default: fallback ?? ""))
     default:
       throw .fieldInvalid(field: "\(field).type", problem: "is \(raw.type), which is no type")
     }
@@ -76,7 +88,8 @@ extension ParameterDescription {
   }
 
   /// The value as a plugin takes it; nil if this description does not allow it.
-  func double(_ value: ParameterValue) -> Double? {
+  /// - Parameter texts: of how many parameters before this one the value is a text.
+  func double(_ value: ParameterValue, texts: Int = 0) -> Double? {
     switch (value, kind) {
     case (.number(let number), .number(_, let minimum, let maximum)) where number >= minimum && number <= maximum:
       number
@@ -88,6 +101,8 @@ extension ParameterDescription {
     case (.choice(let index, let word), .choice(_, let words))
     where words.indices.contains(index) && words[index] == word:
       Double(index)
+    case (.text(let text), .text) where text.utf8.count <= Self.textLimit && !text.utf8.contains(0):
+      Double(texts)
     default:
       nil
     }

@@ -15,18 +15,21 @@ final class HostCall: Sendable {
   /// The block of a block compensator's call.
   let region: RegionCall?
   private let thread = pthread_self()
-  private let inLoop = Atomic<Bool>(false)
+  private let inLoop: Atomic<Bool>
   private let cutShort = Atomic<Bool>(false)
   private let failure = Mutex<(any Error)?>(nil)
 
+  /// - Parameter isInLoop: whether the call itself is the body of a loop of the host's, so that it can have none.
   init(
-    plugin: String, services: PluginServices, monitor: Monitor, diagnostics: Diagnostics, region: RegionCall? = nil
+    plugin: String, services: PluginServices, monitor: Monitor, diagnostics: Diagnostics, region: RegionCall? = nil,
+    isInLoop: Bool = false
   ) {
     self.plugin = plugin
     self.services = services
     self.monitor = monitor
     self.diagnostics = diagnostics
     self.region = region
+    inLoop = Atomic(isInLoop)
   }
 
   /// True once a cancellation has kept a service from doing all its work: whatever the plugin says then, its result is

@@ -16,8 +16,10 @@ struct MaskBytes {
   }
 
   /// The first byte that is neither 0 nor 1.
-  var firstStrange: (index: Int, value: UInt8)? {
-    kept.firstIndex { $0 > 1 }.map { ($0, kept[$0]) }
+  var firstStrange: (index: Int, value: UInt8)? { Self.firstStrange(in: kept) }
+
+  static func firstStrange(in bytes: UnsafeBufferPointer<UInt8>) -> (index: Int, value: UInt8)? {
+    bytes.firstIndex { $0 > 1 }.map { ($0, bytes[$0]) }
   }
 
   /// How many are pruned of every `size` consecutive weights of each row.

@@ -21,24 +21,28 @@ struct MethodCaller: Sendable {
       throw invalid(tensor, .parameterCount(given: parameters.count, expected: method.parameters.count))
     }
     var values: [Double] = []
+    var texts = 0
     for (value, parameter) in zip(parameters, method.parameters) {
-      guard let double = parameter.double(value) else {
+      guard let double = parameter.double(value, texts: texts) else {
         throw invalid(tensor, .parameterValue(name: parameter.name, given: value, allowed: parameter.kind))
       }
+      if case .text = value { texts += 1 }
       values.append(double)
     }
     return values
   }
 
   /// Calls `function` and returns if it succeeded.
+  /// - Parameter isInLoop: whether several such calls run at a time, each on one thread.
   /// - Throws: `Cancelled`; the error of a service of the host; `PluginError.failed` with the plugin's own words.
   func call(
     _ tensor: String, _ values: [Double], monitor: Monitor, diagnostics: Diagnostics, region: RegionCall? = nil,
-    _ function: Function
+    isInLoop: Bool = false, _ function: Function
   ) throws {
     try monitor.checkCancelled()
     let call = HostCall(
-      plugin: method.id, services: services, monitor: monitor, diagnostics: diagnostics, region: region)
+      plugin: method.id, services: services, monitor: monitor, diagnostics: diagnostics, region: region,
+      isInLoop: isInLoop)
     var message = MessageBuffer()
     let status = call.withHost { host in
       values.withUnsafeBufferPointer { values in

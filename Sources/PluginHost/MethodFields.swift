@@ -18,12 +18,14 @@ struct MethodFields {
     guard isThere else { throw invalid(field, "is NULL") }
   }
 
+  /// - Parameter takesText: whether the kind has a way to hand texts over.
   func method(
-    statistics: UInt32 = 0, _ parameters: UnsafePointer<UnsafePointer<espalier_parameter>?>?, count: UInt32
+    statistics: UInt32 = 0, _ parameters: UnsafePointer<UnsafePointer<espalier_parameter>?>?, count: UInt32,
+    takesText: Bool = false
   ) throws(PluginRejection) -> MethodDescription {
     MethodDescription(
       id: identity.id, version: identity.version, summary: identity.summary, statistics: try need(statistics),
-      parameters: try list(parameters, count: count))
+      parameters: try list(parameters, count: count, takesText: takesText))
   }
 
   private func need(_ bits: UInt32) throws(PluginRejection) -> StatisticsNeed {
@@ -50,7 +52,7 @@ struct MethodFields {
   }
 
   private func list(
-    _ pointers: UnsafePointer<UnsafePointer<espalier_parameter>?>?, count: UInt32
+    _ pointers: UnsafePointer<UnsafePointer<espalier_parameter>?>?, count: UInt32, takesText: Bool
   ) throws(PluginRejection) -> [ParameterDescription] {
     guard count <= 64 else { throw invalid("parameters", "has \(count) elements, allowed are 64") }
     guard count > 0 else { return [] }
@@ -60,6 +62,9 @@ struct MethodFields {
       let field = "\(name).parameters[\(index)]"
       guard let pointer = pointers[index] else { throw .fieldInvalid(field: field, problem: "is NULL") }
       let parameter = try ParameterDescription(at: pointer, field: field)
+      if case .text = parameter.kind, !takesText {
+        throw .fieldInvalid(field: "\(field).type", problem: "is a text, which rewards alone can take")
+      }
       guard !parameters.contains(where: { $0.name == parameter.name }) else {
         throw .fieldInvalid(field: field, problem: "has the name '\(parameter.name)' of an earlier one")
       }

@@ -130,6 +130,16 @@ extension PluginInputProblem {
         + "to at most 1."
     case .measureMissing:
       return "it does not measure layers."
+    case .teacherMissing:
+      return "it compares with a teacher, and none was given."
+    case .answerMissing:
+      return "it needs the right answer, which the data do not give."
+    case .targetInvalid(let given, let vocabulary):
+      return "the token \(given) is not in the vocabulary, which has \(vocabulary)."
+    case .tooSmall(let what, let given, let least):
+      return "\(what) is \(given), expected is at least \(least)."
+    case .zeroInText(let what):
+      return "the \(what) has the character U+0000, at which it would end for a plugin."
     }
   }
 }
@@ -154,6 +164,7 @@ extension ParameterDescription.Kind {
     case .integer(_, let minimum, let maximum): "a whole number of \(minimum)...\(maximum)"
     case .boolean: "true or false"
     case .choice(_, let words): "one of \(words.joined(separator: ", "))"
+    case .text: "a text of at most \(ParameterDescription.textLimit) bytes without U+0000"
     }
   }
 }

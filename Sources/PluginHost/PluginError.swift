@@ -124,4 +124,14 @@ package enum PluginInputProblem: Error, Equatable, Sendable {
   case sensitivityInvalid
   /// The allocator has no `measure`.
   case measureMissing
+  /// The method compares with a teacher, or with what it made of the text, and there is none.
+  case teacherMissing
+  /// The method compares with an answer that the data do not have.
+  case answerMissing
+  /// A token that is not in the vocabulary.
+  case targetInvalid(given: Int, vocabulary: Int)
+  /// `what` is `given`, which is below `least`.
+  case tooSmall(what: String, given: Int, least: Int)
+  /// Text that C cannot hold.
+  case zeroInText(what: String)
 }

@@ -12,6 +12,9 @@ package enum PluginMethod: Sendable, Equatable {
   case blockCompensator(MethodDescription)
   case refiner(MethodDescription)
   case allocator(AllocatorDescription)
+  case objective(ObjectiveDescription)
+  case featureObjective(FeatureObjectiveDescription)
+  case reward(RewardDescription)
 
   package var kind: MethodKind {
     switch self {
@@ -22,6 +25,9 @@ package enum PluginMethod: Sendable, Equatable {
     case .blockCompensator: .blockCompensator
     case .refiner: .refiner
     case .allocator: .allocator
+    case .objective: .objective
+    case .featureObjective: .featureObjective
+    case .reward: .reward
     }
   }
 
@@ -33,6 +39,9 @@ package enum PluginMethod: Sendable, Equatable {
     case .compensator(let description): description.method
     case .blockCompensator(let description), .refiner(let description): description
     case .allocator(let description): description.method
+    case .objective(let description): description.method
+    case .featureObjective(let description): description.method
+    case .reward(let description): description.method
     }
   }
 
@@ -42,7 +51,7 @@ package enum PluginMethod: Sendable, Equatable {
     case .selector(let description): description.defaultGroup
     case .unitSelector(let description): description.defaultGroup
     case .solver(let description): description.defaultGroup
-    case .compensator, .blockCompensator, .refiner, .allocator: nil
+    case .compensator, .blockCompensator, .refiner, .allocator, .objective, .featureObjective, .reward: nil
     }
   }
 }
@@ -56,6 +65,9 @@ struct PluginOffers: Sendable {
   let blockCompensator: BlockCompensatorOffer?
   let refiner: RefinerOffer?
   let allocator: AllocatorOffer?
+  let objective: ObjectiveOffer?
+  let featureObjective: FeatureObjectiveOffer?
+  let reward: RewardOffer?
 
   typealias GetExtension = @convention(c) (UnsafePointer<CChar>?) -> UnsafeRawPointer?
 
@@ -75,6 +87,9 @@ struct PluginOffers: Sendable {
     blockCompensator = try offer(.blockCompensator, BlockCompensatorOffer.init)
     refiner = try offer(.refiner, RefinerOffer.init)
     allocator = try offer(.allocator, AllocatorOffer.init)
+    objective = try offer(.objective, ObjectiveOffer.init)
+    featureObjective = try offer(.featureObjective, FeatureObjectiveOffer.init)
+    reward = try offer(.reward, RewardOffer.init)
     guard !methods.isEmpty else { throw .nothingOffered(known: MethodKind.allCases.map(\.extensionID)) }
   }
 
@@ -88,6 +103,9 @@ struct PluginOffers: Sendable {
       (blockCompensator?.description).map(PluginMethod.blockCompensator),
       (refiner?.description).map(PluginMethod.refiner),
       (allocator?.description).map(PluginMethod.allocator),
+      (objective?.description).map(PluginMethod.objective),
+      (featureObjective?.description).map(PluginMethod.featureObjective),
+      (reward?.description).map(PluginMethod.reward),
     ].compactMap(\.self)
   }
 }
@@ -103,6 +121,9 @@ extension MethodKind {
     case .blockCompensator: ESPALIER_BLOCK_COMPENSATOR
     case .refiner: ESPALIER_REFINER
     case .allocator: ESPALIER_ALLOCATOR
+    case .objective: ESPALIER_OBJECTIVE
+    case .featureObjective: ESPALIER_FEATURE_OBJECTIVE
+    case .reward: ESPALIER_REWARD
     }
   }
 }

@@ -142,6 +142,15 @@ package final class PluginRegistry: Sendable {
   package func allocator(id: String) throws(PluginError) -> any Allocator {
     try method(id, .allocator, \.allocator, PluginAllocator.init)
   }
+  package func objective(id: String) throws(PluginError) -> any Objective {
+    try method(id, .objective, \.objective, PluginObjective.init)
+  }
+  package func featureObjective(id: String) throws(PluginError) -> any FeatureObjective {
+    try method(id, .featureObjective, \.featureObjective, PluginFeatureObjective.init)
+  }
+  package func reward(id: String) throws(PluginError) -> any Reward {
+    try method(id, .reward, \.reward, PluginReward.init)
+  }
 
   private func method<Offer, Method>(
     _ id: String, _ kind: MethodKind, _ part: KeyPath<PluginOffers, Offer?>, _ make: (Offer, PluginServices) -> Method

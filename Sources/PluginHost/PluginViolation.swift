@@ -18,6 +18,8 @@ package enum PluginViolation: Error, Equatable, Sendable {
   case totalMissed(expected: Double, given: Double)
   /// The score of a unit is NaN.
   case scoreMissing(unit: Int)
+  /// A memory bank of a size that nobody has.
+  case memoryInvalid(given: Int64)
   /// `statistics_for` asked for more than `statistics`; `asked` are its bits.
   case statisticsUndeclared(asked: UInt32, declared: StatisticsNeed)
 
@@ -39,6 +41,8 @@ package enum PluginViolation: Error, Equatable, Sendable {
       "all shares together lose \(given) of the weights, expected are \(expected) to one in a thousand."
     case .scoreMissing(let unit):
       "the score of unit \(unit) is NaN."
+    case .memoryInvalid(let given):
+      "its memory is to have \(given) floats, expected are 0...\(PluginFeatureObjective.memoryLimit)."
     case .statisticsUndeclared(let asked, let declared):
       "statistics_for asks for \(asked), its statistics are \(declared.rawValue) (\(declared.words)); it may ask for "
         + "less, not for more."

@@ -18,10 +18,19 @@ extension ServerContext {
     return model
   }
 
+  /// A dataset of whatever sequences.
   /// - Throws: `ServerError.datasetNotFound`.
   func dataset(_ name: String) throws(ServerError) -> Dataset {
     guard let loaded = datasets.value(name) else { throw .datasetNotFound(name: name, datasets: datasets.names) }
     return loaded.dataset
+  }
+
+  /// A dataset whose sequences are all of one length.
+  /// - Throws: `ServerError.datasetNotFound`, `WorkspaceError.datasetNotUniform`.
+  func uniformDataset(_ name: String) throws -> Dataset {
+    let dataset = try dataset(name)
+    try dataset.requireUniform()
+    return dataset
   }
 
   /// Scores of weights.
@@ -79,6 +88,7 @@ extension ParameterValue {
     case .integer(let value): .integer(value)
     case .boolean(let value): JSON(value)
     case .choice(_, let word): JSON(word)
+    case .text(let text): JSON(text)
     }
   }
 }

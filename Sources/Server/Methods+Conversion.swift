@@ -107,6 +107,13 @@ extension ServerContext {
       case .choice(let fallback, let words):
         let word = try fields.optionalString(parameter.name, oneOf: words) ?? words[fallback]
         values[parameter.name] = .choice(index: words.firstIndex(of: word) ?? fallback, word: word)
+      case .text(let fallback):
+        let text = try fields.optionalString(parameter.name, limit: ParameterDescription.textLimit) ?? fallback
+        guard !text.utf8.contains(0) else {
+          throw JSONFieldError(
+            .outOfRange, path: "\(path).\(parameter.name)", expected: "text without U+0000", given: .string(text))
+        }
+        values[parameter.name] = .text(text)
       }
     }
     try fields.finish()

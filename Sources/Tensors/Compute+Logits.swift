@@ -15,6 +15,14 @@ extension Compute {
   /// log of the sum of exp of V finite logits, in double.
   package static func logSumExp(_ logits: UnsafePointer<Float>, count V: Int) -> Double { ck_log_sum_exp(logits, V) }
 
+  /// The softmax of V logits divided by `temperature` (above 0), and its logarithm. -infinity gets probability 0.
+  package static func distribution(
+    logProbabilities: UnsafeMutablePointer<Float>, probabilities: UnsafeMutablePointer<Float>,
+    _ logits: UnsafePointer<Float>, count V: Int, temperature: Float
+  ) {
+    ck_distribution(logProbabilities, probabilities, logits, V, temperature)
+  }
+
   /// probabilities = softmax(logits / temperature) of V finite logits, each to the precision of fp32.
   package static func softmax(
     _ probabilities: UnsafeMutablePointer<Float>, _ logits: UnsafePointer<Float>, count V: Int, temperature: Double

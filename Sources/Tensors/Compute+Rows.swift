@@ -65,6 +65,13 @@ extension Compute {
     }
   }
 
+  /// y += factor * x, `count` elements, on the thread that calls.
+  package static func axpy(
+    _ y: UnsafeMutablePointer<Float>, _ factor: Float, _ x: UnsafePointer<Float>, count: Int
+  ) {
+    ck_axpy(y, factor, x, count)
+  }
+
   /// y += factor * x, `count` elements.
   package func add(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, times factor: Float, count: Int) {
     pool.parallelRanges(count, grain: Self.elements) { range, _ in

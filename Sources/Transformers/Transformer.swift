@@ -1,7 +1,7 @@
 // A causal language model as arithmetic over named tensors: what every family of decoders is described by, and all in
 // which they differ. Holds no weights: those come from a `WeightSource`, so one value serves every revision.
 
-import Tensors
+package import Tensors
 
 /// A decoder-only transformer: x = embed(tokens); x = block(x) for every block; logits = head · norm(x).
 package struct Transformer: Sendable, Equatable {
@@ -20,6 +20,9 @@ package struct Transformer: Sendable, Equatable {
 }
 
 extension Transformer {
+  /// Heads of a layer.
+  package func attentionShape(layer: Int) -> AttentionShape { blocks[layer].attention.form.shape }
+
   /// Whether the loss is a smooth function of the weights: no activation has a kink.
   package var isSmooth: Bool { blocks.allSatisfy { $0.feedForward.activation != .relu } }
 }
@@ -120,7 +123,7 @@ package struct Batch: Sendable, Equatable {
   package init(sequences: Int, length: Int) { self.init(lengths: Array(repeating: length, count: sequences)) }
 
   /// The positions of the rows: each sequence from 0.
-  var runs: [PositionRun] {
+  package var runs: [PositionRun] {
     var row = 0
     return lengths.map { length in
       defer { row += length }

@@ -39,6 +39,13 @@ package enum PluginDescribe: Method {
         "description": JSON(summary),
       ]
     }
+
+    package init(name: String, text fallback: String, maximumLength: Int, summary: String) {
+      self.name = name
+      schema = [
+        "type": "string", "default": JSON(fallback), "maxLength": JSON(maximumLength), "description": JSON(summary),
+      ]
+    }
   }
 
   /// One method; what its kind does not have is nil and left out.
@@ -54,6 +61,11 @@ package enum PluginDescribe: Method {
     package var changesBias: Bool?
     package var needsSensitivity: Bool?
     package var measures: Bool?
+    package var needsTeacher: Bool?
+    package var fixedTemperature: Bool?
+    package var perSequence: Bool?
+    package var sameWidth: Bool?
+    package var needsAnswer: Bool?
 
     package init(kind: String, statistics: String, defaultGroup: String?, parameters: [Parameter]) {
       self.kind = kind
@@ -72,6 +84,11 @@ package enum PluginDescribe: Method {
       if let changesBias { json["changesBias"] = JSON(changesBias) }
       if let needsSensitivity { json["needsSensitivity"] = JSON(needsSensitivity) }
       if let measures { json["measures"] = JSON(measures) }
+      if let needsTeacher { json["needsTeacher"] = JSON(needsTeacher) }
+      if let fixedTemperature { json["fixedTemperature"] = JSON(fixedTemperature) }
+      if let perSequence { json["perSequence"] = JSON(perSequence) }
+      if let sameWidth { json["sameWidth"] = JSON(sameWidth) }
+      if let needsAnswer { json["needsAnswer"] = JSON(needsAnswer) }
       json["parameters"] = schema(parameters)
       return json
     }

@@ -12,6 +12,9 @@ package enum WorkspaceError: Error, Equatable {
   case sequenceLengthInvalid(given: Int)
   case sequencesNotAvailable(asked: Int, available: Int, sequenceLength: Int)
   case datasetTooLarge(sequences: Int, sequenceLength: Int, maximumTokens: Int)
+  case documentsNotUsable(tooLong: Int, tooShort: Int)
+  case documentsTooLarge(tokens: Int, maximumTokens: Int)
+  case datasetNotUniform(sequences: Int, sequenceLength: Int)
   case tokenOutOfRange(token: Int, position: Int, vocabularySize: Int)
 
   /// A stable word for clients.
@@ -24,9 +27,10 @@ package enum WorkspaceError: Error, Equatable {
     case .branchNameInvalid: "branchNameInvalid"
     case .nothingToUndo: "nothingToUndo"
     case .nothingToRedo: "nothingToRedo"
-    case .datasetTooSmall, .sequencesNotAvailable: "datasetTooSmall"
+    case .datasetTooSmall, .sequencesNotAvailable, .documentsNotUsable: "datasetTooSmall"
     case .sequenceLengthInvalid: "sequenceLengthInvalid"
-    case .datasetTooLarge: "datasetTooLarge"
+    case .datasetTooLarge, .documentsTooLarge: "datasetTooLarge"
+    case .datasetNotUniform: "datasetNotUniform"
     case .tokenOutOfRange: "tokenOutOfRange"
     }
   }
@@ -55,11 +59,19 @@ package enum WorkspaceError: Error, Equatable {
     case .sequenceLengthInvalid(let given):
       "A sequence of \(given) tokens predicts nothing; sequenceLength must be at least 2."
     case .sequencesNotAvailable(let asked, let available, let sequenceLength):
-      "\(asked) sequences of \(sequenceLength) tokens were asked for, but the text has only \(available). Give more "
+      "\(asked) sequences of \(sequenceLength) tokens were asked for, but there are only \(available). Give more "
         + "text, fewer sequences, or leave `sequences` out to take all."
     case .datasetTooLarge(let sequences, let sequenceLength, let maximumTokens):
       "\(sequences) sequences of \(sequenceLength) tokens are more than a dataset holds, which is \(maximumTokens) tokens. "
         + "Ask for fewer or shorter sequences."
+    case .documentsNotUsable(let tooLong, let tooShort):
+      "No document can be used: \(tooLong) with a prompt are longer than sequenceLength, \(tooShort) have too few tokens. "
+        + "Give a larger sequenceLength, or other documents."
+    case .documentsTooLarge(let tokens, let maximumTokens):
+      "The documents have \(tokens) tokens, more than a dataset holds, which is \(maximumTokens). Load a part of them."
+    case .datasetNotUniform(let sequences, let sequenceLength):
+      "The dataset's \(sequences) sequences are documents of different lengths (up to \(sequenceLength) tokens), and this "
+        + "method needs sequences of one length. Load plain text: dataset/load with `format` \"text\"."
     case .tokenOutOfRange(let token, let position, let vocabularySize):
       "The token id \(token) at position \(position) is outside the vocabulary (0...\(vocabularySize - 1)). "
         + "Give tokens of the model's own tokenizer."

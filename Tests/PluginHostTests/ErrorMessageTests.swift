@@ -83,6 +83,38 @@ import Testing
       "pluginInputInvalid",
       "Plugin 'wanda' was not called for 't': parameter 'normExponent' is 5.0, allowed is a number of 0.0...4.0."
     ),
+    (
+      .inputInvalid(
+        id: "format", tensor: "t",
+        .parameterValue(name: "pattern", given: .number(5), allowed: .text(default: "x"))),
+      "pluginInputInvalid",
+      "Plugin 'format' was not called for 't': parameter 'pattern' is 5.0, allowed is a text of at most 1024 bytes "
+        + "without U+0000."
+    ),
+    (
+      .inputInvalid(id: "x", tensor: "t", .teacherMissing), "pluginInputInvalid",
+      "Plugin 'x' was not called for 't': it compares with a teacher, and none was given."
+    ),
+    (
+      .inputInvalid(id: "x", tensor: "t", .answerMissing), "pluginInputInvalid",
+      "Plugin 'x' was not called for 't': it needs the right answer, which the data do not give."
+    ),
+    (
+      .inputInvalid(id: "x", tensor: "t", .targetInvalid(given: 9, vocabulary: 9)), "pluginInputInvalid",
+      "Plugin 'x' was not called for 't': the token 9 is not in the vocabulary, which has 9."
+    ),
+    (
+      .inputInvalid(id: "x", tensor: "t", .tooSmall(what: "the vocabulary", given: 0, least: 1)), "pluginInputInvalid",
+      "Plugin 'x' was not called for 't': the vocabulary is 0, expected is at least 1."
+    ),
+    (
+      .inputInvalid(id: "x", tensor: "t", .zeroInText(what: "prompt")), "pluginInputInvalid",
+      "Plugin 'x' was not called for 't': the prompt has the character U+0000, at which it would end for a plugin."
+    ),
+    (
+      .contractBroken(id: "x", tensor: "t", .memoryInvalid(given: -1)), "pluginContractBroken",
+      "Plugin 'x' gave an invalid result for 't': its memory is to have -1 floats, expected are 0...268435456."
+    ),
   ]
 
   static let rejections: [(rejection: PluginRejection, reason: String, message: String)] = [
@@ -127,11 +159,11 @@ import Testing
     ),
     (
       .abiMajor(found: 2, supported: 1), "abiMajor",
-      "it was built for plugin ABI 2.x, this host has 1.1. Build it with this host's espalier_plugin.h."
+      "it was built for plugin ABI 2.x, this host has 1.2. Build it with this host's espalier_plugin.h."
     ),
     (
-      .abiMinor(found: 3, supported: 1), "abiMinor",
-      "it needs plugin ABI 1.3 or newer, this host has 1.1. Use a newer Espalier, or build it with this host's "
+      .abiMinor(found: 3, supported: 2), "abiMinor",
+      "it needs plugin ABI 1.3 or newer, this host has 1.2. Use a newer Espalier, or build it with this host's "
         + "espalier_plugin.h."
     ),
     (

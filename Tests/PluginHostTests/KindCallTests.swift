@@ -19,9 +19,10 @@ enum Verdict: Equatable {
       self = .done
     } catch let error as PluginError {
       switch error {
-      case .failed("kinds", _, _, let message): self = .failed(message)
-      case .contractBroken("kinds", let tensor, let violation): self = .broken(tensor, violation)
-      case .inputInvalid("kinds", _, let problem): self = .invalid(problem)
+      case .failed("kinds", _, _, let message), .failed("lessons", _, _, let message): self = .failed(message)
+      case .contractBroken("kinds", let tensor, let violation), .contractBroken("lessons", let tensor, let violation):
+        self = .broken(tensor, violation)
+      case .inputInvalid("kinds", _, let problem), .inputInvalid("lessons", _, let problem): self = .invalid(problem)
       default: self = .failed("unexpected: \(error)")
       }
     } catch is Cancelled {

@@ -294,12 +294,12 @@ import Testing
   // MARK: The library
 
   @Test func aLibraryOffersAnySetOfKinds() throws {
-    #expect(try registry().describe(id: "kinds").methods.map(\.kind) == MethodKind.allCases)
+    #expect(try registry().describe(id: "kinds").methods.map(\.kind) == KindSpecimen.kinds)
     let workshop = try Workshop()
     let some = PluginRegistry(services: Ear().services)
     try some.load(path: KindSpecimen.path(in: workshop, ["LEFT_OUT": "ESPALIER_SOLVER"]))
     try some.load(path: workshop.compile(Specimen.source, to: "specimen.so"))
-    let offers = MethodKind.allCases.filter { $0 != .solver }
+    let offers = KindSpecimen.kinds.filter { $0 != .solver }
     #expect(throws: PluginError.otherKind(id: "kinds", wanted: .solver, offers: offers, available: [])) {
       try some.solver(id: "kinds")
     }

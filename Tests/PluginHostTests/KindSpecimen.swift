@@ -1,6 +1,7 @@
-// A third party's library that offers every kind, with a choice of how each behaves.
+// A third party's library that offers every kind that prunes, with a choice of how each behaves.
 
 import Compression
+import Foundation
 import PluginHost
 
 enum KindSpecimen {
@@ -15,6 +16,8 @@ enum KindSpecimen {
 
     var value: ParameterValue { .choice(index: Self.allCases.firstIndex(of: self) ?? 0, word: rawValue) }
   }
+
+  static let kinds = MethodKind.allCases.filter { !LessonSpecimen.kinds.contains($0) }
 
   static let source = #"""
     #include "espalier_plugin.h"
@@ -359,9 +362,11 @@ enum KindSpecimen {
     "UNITS": "11", "UNIT_GROUP": "ESPALIER_GROUP_GLOBAL", "LEFT_OUT": "\"\"",
   ]
 
-  static func path(in workshop: Workshop, _ definitions: [String: String] = [:]) throws -> String {
+  static func path(
+    in workshop: Workshop, _ definitions: [String: String] = [:], includes: String = Project.protocolFolder.path
+  ) throws -> String {
     try workshop.compile(
-      source, to: "kinds.so", definitions: defaults.merging(definitions) { $1 })
+      source, to: "kinds.so", definitions: defaults.merging(definitions) { $1 }, includes: includes)
   }
 
   /// Loaded once; the file is not needed after that.

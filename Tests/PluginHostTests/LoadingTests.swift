@@ -57,7 +57,7 @@ import Testing
     (["MAJOR": "2"], .abiMajor(found: 2, supported: 1)),
     (["MAJOR": "2", "STRUCT_SIZE": "8"], .abiMajor(found: 2, supported: 1)),
     (["MAJOR": "0xffffffff"], .abiMajor(found: .max, supported: 1)),
-    (["MINOR": "2"], .abiMinor(found: 2, supported: 1)),
+    (["MINOR": "3"], .abiMinor(found: 3, supported: 2)),
     (["STRUCT_SIZE": "0"], .structSize(name: "espalier_plugin_descriptor", found: 0, expected: 72)),
     (["STRUCT_SIZE": "64"], .structSize(name: "espalier_plugin_descriptor", found: 64, expected: 72)),
     (["STRUCT_SIZE": "73"], .structSize(name: "espalier_plugin_descriptor", found: 73, expected: 72)),
@@ -268,7 +268,11 @@ import Testing
     (["AMOUNT": parameter(name: "\"no-camel\"")], "espalier_selector.parameters[1].name"),
     (["AMOUNT": parameter(name: "\"behaviour\"")], "espalier_selector.parameters[1]"),
     (["AMOUNT": parameter(summary: "NULL")], "espalier_selector.parameters[1].summary"),
-    (["AMOUNT": parameter(type: "4")], "espalier_selector.parameters[1].type"),
+    (["AMOUNT": parameter(type: "5")], "espalier_selector.parameters[1].type"),
+    (["AMOUNT": parameter(type: "4")], "espalier_selector.parameters[1]"),
+    (["AMOUNT": text("NULL")], "espalier_selector.parameters[1].default_text"),
+    (["AMOUNT": text("\"a text\"")], "espalier_selector.parameters[1].type"),
+    (["AMOUNT": parameter() + ",.default_text=\"\""], "espalier_selector.parameters[1].default_text"),
     (["AMOUNT": parameter(type: "3")], "espalier_selector.parameters[1].choices"),
     (["AMOUNT": parameter() + ",.choice_count=2"], "espalier_selector.parameters[1].choices"),
     (["AMOUNT": choice(count: 1)], "espalier_selector.parameters[1].choices"),
@@ -302,6 +306,10 @@ import Testing
     ".type=\(type),.name=\(name),.summary=\(summary),.default_value=\(value),.minimum=\(minimum),.maximum=\(maximum)"
   }
 
+  static func text(_ value: String) -> String {
+    parameter(type: "4", bounds: "0", "0", "0") + ",.default_text=\(value)"
+  }
+
   static func choice(
     words: String..., count: Int? = nil, bounds value: String = "0", _ minimum: String = "0", _ maximum: String = "1"
   ) -> String {
@@ -328,7 +336,8 @@ import Testing
     let path = try workshop.compile(Specimen.source, to: "kind.so", definitions: ["EXTENSION": id])
     #expect(Self.rejection(of: path) == .nothingOffered(known: [
       "espalier.selector/1", "espalier.unit-selector/1", "espalier.solver/1", "espalier.compensator/1",
-      "espalier.block-compensator/1", "espalier.refiner/1", "espalier.allocator/1",
+      "espalier.block-compensator/1", "espalier.refiner/1", "espalier.allocator/1", "espalier.objective/1",
+      "espalier.feature-objective/1", "espalier.reward/1",
     ]))
   }
 
@@ -347,7 +356,7 @@ import Testing
     for name in ["espalier_plugin_descriptor", "espalier_selector", "espalier_parameter"] {
       header = header.replacingOccurrences(of: "} \(name);", with: "uint64_t future; } \(name);")
     }
-    header = header.replacingOccurrences(of: "ESPALIER_ABI_MINOR 1", with: "ESPALIER_ABI_MINOR 7")
+    header = header.replacingOccurrences(of: "ESPALIER_ABI_MINOR 2", with: "ESPALIER_ABI_MINOR 7")
     try FileManager.default.createDirectory(atPath: workshop.path("future"), withIntermediateDirectories: true)
     try workshop.write(header, to: "future/espalier_plugin.h")
     func compile(_ name: String, minor: String) throws -> String {
@@ -357,13 +366,13 @@ import Testing
     }
     #expect(Self.rejection(of: try compile("old.so", minor: "0")) == nil)
     #expect(
-      Self.rejection(of: try compile("new.so", minor: "ESPALIER_ABI_MINOR")) == .abiMinor(found: 7, supported: 1))
+      Self.rejection(of: try compile("new.so", minor: "ESPALIER_ABI_MINOR")) == .abiMinor(found: 7, supported: 2))
   }
 
-  /// Built with the header of version 1.0: its structs are shorter, and what it does not know is as if it were 0.
-  @Test func aPluginOfVersionOneZeroWorks() throws {
+  /// Built with the header of an older version: its structs are shorter, and what it does not know is as if it were 0.
+  @Test(arguments: ["1.0", "1.1"]) func aPluginOfAnOlderVersionWorks(version: String) throws {
     let workshop = try Workshop()
-    let old = Project.root.appending(path: "Tests/PluginHostTests/Fixtures/1.0").path
+    let old = Project.root.appending(path: "Tests/PluginHostTests/Fixtures/\(version)").path
     let path = try workshop.compile(Specimen.source, to: "old.so", includes: old)
     let registry = PluginRegistry(services: Ear().services)
     let details = try registry.load(path: path)
@@ -376,5 +385,16 @@ import Testing
     #expect(selector.statistics(parameters: parameters, hasDataset: false) == .moments)
     let sample = Sample(rows: 5, columns: 7)
     #expect(try sample.score(with: selector, parameters) == sample.weights.map { 2 * $0 })
+  }
+
+  /// All kinds of version 1.1, a choice among their parameters.
+  @Test func theKindsOfVersionOneOneWork() throws {
+    let workshop = try Workshop()
+    let old = Project.root.appending(path: "Tests/PluginHostTests/Fixtures/1.1").path
+    let registry = PluginRegistry(services: Ear().services)
+    let details = try registry.load(path: KindSpecimen.path(in: workshop, includes: old))
+    let today = try KindSpecimen.registry.get().describe(id: "kinds")
+    #expect(details.methods == today.methods)
+    #expect(details.methods.count == 7)
   }
 }

@@ -59,7 +59,7 @@ import Testing
     #expect(
       failure(.echo, sample: sample)?.message
         == "model.layers.3.mlp.down_proj.weight layer 3, 4 x 9; 7 sequences, 448 tokens, 9 inputs, sums -1.5 2.25 3.5; "
-        + "sizes 1 1 1 1; host 1.1, extension absent")
+        + "sizes 1 1 1 1; host 1.2, extension absent")
     sample.layer = nil
     sample.tensor = "lm_head.weight"
     #expect(failure(.echo, sample: sample)?.message.hasPrefix("lm_head.weight layer -1, 4 x 9;") == true)

@@ -158,6 +158,8 @@ extension ParameterDescription {
       if let index = words.firstIndex(of: text) { return .choice(index: index, word: text) }
     case .number:
       if let number = Double(text) { return .number(number) }
+    case .text:
+      return .text(text)
     case .integer, .boolean:
       break
     }

@@ -188,6 +188,8 @@ void ck_softmax_backward(float *dprobs, const float *probs, size_t rows, size_t 
 void ck_logsumexp_update(float *maximum, double *sum, const float *logits, size_t n);
 /* log sum_i exp(logits[i]); -infinity for n = 0. A token's log-probability is its logit less this. */
 double ck_log_sum_exp(const float *logits, size_t n);
+/* p = softmax(logits / temperature) and log_p, its logarithm, of V logits; -infinity among them has p = 0. */
+void ck_distribution(float *log_p, float *p, const float *logits, size_t V, float temperature);
 /* Returns -log softmax(logits)[target] in nats; the V logits become scale * its gradient. target < V. */
 double ck_cross_entropy_backward(float *logits, size_t target, size_t V, float scale);
 /* Returns KL(p || q) >= 0 in nats, p = softmax(teacher / temperature), q = softmax(student / temperature); student

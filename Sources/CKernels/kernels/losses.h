@@ -66,6 +66,19 @@ double CK(log_sum_exp)(const real *logits, size_t n) {
   return (double)maximum + log(sum);
 }
 
+/* u = logits / temperature less its maximum; p = exp(u) / sum exp(u), log_p = u - log sum exp(u). */
+void CK(distribution)(real *restrict log_p, real *restrict p, const real *restrict logits, size_t V,
+                      real temperature) {
+  const real maximum = ck_row_maximum(logits, V), factor = (real)1 / temperature;
+  double sum;
+  CK_SUM_IN_RUNS(sum, V, p[i] = ck_exp((logits[i] - maximum) * factor));
+  const real share = (real)(1 / sum), log_sum = (real)log(sum);
+  for (size_t i = 0; i < V; i++) {
+    p[i] *= share;
+    log_p[i] = (logits[i] - maximum) * factor - log_sum;
+  }
+}
+
 /* loss = log sum exp - logits[target]; dloss/dlogits = softmax - onehot(target). */
 double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real scale) {
   const real maximum = ck_row_maximum(logits, V);

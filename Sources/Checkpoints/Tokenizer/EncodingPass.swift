@@ -19,46 +19,47 @@ struct EncodingPass {
   }
 
   /// Appends the tokens of `text`.
+  /// - Parameter start: where its first character stands.
   /// - Throws: `TokenizerFault`, `Cancelled`.
-  mutating func encode(_ text: UnsafeRawBufferPointer, into ids: inout [Int32]) throws {
+  mutating func encode(_ text: UnsafeRawBufferPointer, start: PieceStart, into ids: inout [Int32]) throws {
     for part in definition.added.parts(of: text) {
       switch part {
       case .token(let id): ids.append(id)
       case .text(let range):
         let piece = UnsafeRawBufferPointer(rebasing: text[range])
-        try normalizeAndEncode(piece, isAtStart: range.lowerBound == 0, into: &ids)
+        try normalizeAndEncode(piece, start: range.lowerBound == 0 ? start : .inside, into: &ids)
       }
     }
   }
 
   private mutating func normalizeAndEncode(
-    _ text: UnsafeRawBufferPointer, isAtStart: Bool, into ids: inout [Int32]
+    _ text: UnsafeRawBufferPointer, start: PieceStart, into ids: inout [Int32]
   ) throws {
-    if normalizer.isEmpty { return try encodeNormalized(text, isAtStart: isAtStart, into: &ids) }
-    var piece = TextPiece(bytes: Array(text), isAtStart: isAtStart)
+    if normalizer.isEmpty { return try encodeNormalized(text, start: start, into: &ids) }
+    var piece = TextPiece(bytes: Array(text), start: start)
     try normalizer.normalize(&piece)
-    try piece.bytes.withUnsafeBytes { try encodeNormalized($0, isAtStart: piece.isAtStart, into: &ids) }
+    try piece.bytes.withUnsafeBytes { try encodeNormalized($0, start: piece.start, into: &ids) }
   }
 
   /// Cuts those added tokens out that are looked for in normalised text.
   private mutating func encodeNormalized(
-    _ text: UnsafeRawBufferPointer, isAtStart: Bool, into ids: inout [Int32]
+    _ text: UnsafeRawBufferPointer, start: PieceStart, into ids: inout [Int32]
   ) throws {
     for part in definition.addedNormalized.parts(of: text) {
       switch part {
       case .token(let id): ids.append(id)
       case .text(let range):
         let piece = UnsafeRawBufferPointer(rebasing: text[range])
-        try encodeWords(of: piece, isAtStart: isAtStart && range.lowerBound == 0, into: &ids)
+        try encodeWords(of: piece, start: range.lowerBound == 0 ? start : .inside, into: &ids)
       }
     }
   }
 
   private mutating func encodeWords(
-    of text: UnsafeRawBufferPointer, isAtStart: Bool, into ids: inout [Int32]
+    of text: UnsafeRawBufferPointer, start: PieceStart, into ids: inout [Int32]
   ) throws {
     let model = definition.model
-    try preTokenizer.forEachWord(of: text, isAtStart: isAtStart) { word in
+    try preTokenizer.forEachWord(of: text, start: start) { word in
       try model.forEachPart(of: word) { part in
         words += 1
         if words % 4096 == 0 { try monitor.checkCancelled() }

@@ -13,6 +13,9 @@ package final class Tokenizer: Sendable {
   /// The tokens that end a generated text.
   package let endTokens: [Int32]
 
+  /// What the tokenizer puts before a sequence on request.
+  package var prefixTokens: [Int32] { definition.prefix }
+
   let definition: TokenizerDefinition
 
   /// - Throws: `ConfigurationFault.tokenID` for an id that the vocabulary does not have.
@@ -35,11 +38,13 @@ package final class Tokenizer: Sendable {
   /// The ids of `text`. Special tokens that are written out in the text become their ids.
   /// - Parameters:
   ///   - addSpecialTokens: also add what the tokenizer puts around a sequence, such as its begin token.
+  ///   - isContinuation: whether the text goes on from one that was encoded before: some tokenizers put a space before
+  ///     a text, which is then left out, so that the tokens of both decode to both.
   ///   - monitor: asked after every few thousand words or merges whether to stop.
   /// - Throws: `CheckpointError.tokenizer` for a text that is too long, that has a character without any token, or on
   ///   which the tokenizer's own expressions take too much work; `Cancelled`.
   package func encode(
-    _ text: String, addSpecialTokens: Bool = false, monitor: Monitor = Monitor()
+    _ text: String, addSpecialTokens: Bool = false, isContinuation: Bool = false, monitor: Monitor = Monitor()
   ) throws -> [Int32] {
     var text = text
     guard text.utf8.count <= Int(Int32.max) else {
@@ -49,7 +54,9 @@ package final class Tokenizer: Sendable {
     var ids = addSpecialTokens ? definition.prefix : []
     do {
       var pass = try EncodingPass(definition, monitor)
-      try text.withUTF8 { try pass.encode(UnsafeRawBufferPointer($0), into: &ids) }
+      try text.withUTF8 {
+        try pass.encode(UnsafeRawBufferPointer($0), start: isContinuation ? .continuation : .text, into: &ids)
+      }
     } catch let fault as TokenizerFault {
       throw CheckpointError.tokenizer(path: definition.path, fault)
     }

@@ -108,7 +108,7 @@ extension TokenizerDefinition {
     let normalizer = try Normalizer(steps)
     var normalized: [AddedToken] = []
     for var token in tokens {
-      var piece = TextPiece(bytes: Array(token.content.utf8), isAtStart: true)
+      var piece = TextPiece(bytes: Array(token.content.utf8), start: .text)
       try normalizer.normalize(&piece)
       token.target = piece.bytes
       normalized.append(token)

@@ -16,10 +16,10 @@ package struct Divergence: Sendable {
   package let reference: Perplexity
 
   package var tokens: Int { sortedTokens.count }
-  /// Mean over all tokens, in nats. Windows have equally many.
-  package var meanKL: Double { perWindow.mean }
+  /// Mean over all tokens, in nats.
+  package var meanKL: Double { perWindow.mean(weights: model.weights) }
   /// Standard error of `meanKL` over the windows.
-  package var standardError: Double { perWindow.standardError }
+  package var standardError: Double { perWindow.standardError(weights: model.weights) }
   /// What a fraction of the tokens does not exceed.
   package func quantile(_ fraction: Double) -> Double { sortedTokens.quantile(fraction) }
   package var sameTopToken: Double { Double(sameTopTokens) / Double(tokens) }
@@ -44,8 +44,7 @@ package func evaluateDivergence(
   }
   for side in [state, reference] { try windows.check(side.transformer) }
   let wider = [state, reference].map(\.transformer).max { $0.activationBytesPerToken < $1.activationBytesPerToken }
-  let batches = sequenceBatches(sequences: windows.count, length: windows.length, model: wider ?? state.transformer)
-  let largest = Batch(sequences: batches.first?.count ?? 1, length: windows.length)
+  let batches = windows.batches(wider ?? state.transformer), largest = windows.largest(batches)
   let height = logitRows(vocabulary: vocabulary)
   let perToken = [state, reference].reduce(0) {
     $0 + $1.transformer.activationBytesPerToken + 8 * $1.transformer.shape.hiddenSize
@@ -58,12 +57,12 @@ package func evaluateDivergence(
   }
   var tokensKL: [Double] = [], perWindow: [Double] = [], losses: [[Double]] = [[], []], same = 0
   for (index, range) in batches.enumerated() {
-    let batch = Batch(sequences: range.count, length: windows.length), tokens = windows.tokens(range)
+    let batch = windows.batch(range), tokens = windows.tokens(range)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
     for (side, span) in zip(sides, [0...0.4, 0.4...0.8]) {
       try side.forward(tokens, batch: batch, monitor: part.part(span), "window \(range.upperBound) of \(windows.count)")
     }
-    let rows = try compare(sides, tokens: tokens, batch: batch, height: height, compute: compute, monitor: part)
+    let rows = try compare(sides, targets: windows.targets(range), height: height, compute: compute, monitor: part)
     perWindow += try windows.means(rows.map(\.divergence), windows: range)
     losses[0] += try windows.means(rows.map(\.loss), windows: range)
     losses[1] += try windows.means(rows.map(\.referenceLoss), windows: range)
@@ -73,8 +72,8 @@ package func evaluateDivergence(
   tokensKL.sort()
   return Divergence(
     sortedTokens: tokensKL, perWindow: perWindow, sameTopTokens: same,
-    model: Perplexity(perWindow: losses[0], tokens: windows.predictedTokens),
-    reference: Perplexity(perWindow: losses[1], tokens: windows.predictedTokens))
+    model: Perplexity(perWindow: losses[0], tokens: windows.predictedTokens, weights: windows.weights),
+    reference: Perplexity(perWindow: losses[1], tokens: windows.predictedTokens, weights: windows.weights))
 }
 
 /// Rows of which both logits exist at a time: 32 MiB a side, and enough that products have their speed.
@@ -82,21 +81,20 @@ private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 23) / vo
 
 /// The predicted positions of a batch, in order.
 private func compare(
-  _ sides: [DivergenceSide], tokens: [Int32], batch: Batch, height: Int, compute: Compute, monitor: Monitor
+  _ sides: [DivergenceSide], targets: [Int32], height: Int, compute: Compute, monitor: Monitor
 ) throws(Cancelled) -> [RowDivergence] {
   let vocabulary = sides[0].state.transformer.shape.vocabularySize
-  let targets = CrossEntropy.nextTokens(tokens, length: batch.length)
-  let logits = sides.map { $0.logits(rows: batch.tokens, compute: compute) }
+  let logits = sides.map { $0.logits(rows: targets.count, compute: compute) }
   var rows: [RowDivergence] = []
-  for first in stride(from: 0, to: batch.tokens, by: height) {
-    let range = first..<min(batch.tokens, first + height)
+  for first in stride(from: 0, to: targets.count, by: height) {
+    let range = first..<min(targets.count, first + height)
     let own = try logits[0].logits(ofRows: range, cancellation: monitor.cancellation)
     let reference = try logits[1].logits(ofRows: range, cancellation: monitor.cancellation)
     rows += try compute.divergences(
       own, from: reference, targets: Array(targets[range]), vocabulary: vocabulary,
       cancellation: monitor.cancellation
     ).compactMap { $0 }
-    monitor.report(0.8 + 0.2 * Double(range.upperBound) / Double(batch.tokens), "comparing distributions")
+    monitor.report(0.8 + 0.2 * Double(range.upperBound) / Double(targets.count), "comparing distributions")
   }
   return rows
 }

@@ -9,20 +9,23 @@ package import Workspace
 package struct Perplexity: Sendable, Equatable {
   /// Mean loss of every window, in nats per predicted token.
   package let perWindow: [Double]
-  /// Predicted tokens: one less than the window, for each window.
+  /// Predicted tokens: one less than the window, for each window of a text.
   package let tokens: Int
+  /// Predicted tokens of each window if they differ.
+  package var weights: [Int]?
 
-  /// Mean over the windows, in nats.
-  package var nll: Double { perWindow.mean }
+  /// Mean over the predicted tokens, in nats. Windows of a text have equally many, so it is that over the windows.
+  package var nll: Double { perWindow.mean(weights: weights) }
   package var perplexity: Double { exp(nll) }
   /// Standard error of `nll` over the windows.
-  package var standardError: Double { perWindow.standardError }
+  package var standardError: Double { perWindow.standardError(weights: weights) }
 }
 
 /// Evaluates `state` on every window of `dataset`.
 ///
 /// The loss of a window is the mean cross-entropy of its tokens but the first, each predicted from those before it in
-/// the window; positions count from 0 in each window.
+/// the window; positions count from 0 in each window. Of documents those tokens are predicted that are targets, each
+/// segment by itself.
 /// - Parameter window: tokens of a window; sequences are cut into windows and a shorter rest is left out. Nil takes
 ///   whole sequences.
 /// - Parameter precision: what matrix products are computed in.
@@ -34,17 +37,15 @@ package func evaluatePerplexity(
   let windows = try DatasetWindows(dataset, length: window)
   let model = state.transformer
   try windows.check(model)
-  let batches = sequenceBatches(sequences: windows.count, length: windows.length, model: model)
-  let largest = Batch(sequences: batches.first?.count ?? 1, length: windows.length)
+  let batches = windows.batches(model), largest = windows.largest(batches)
   try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Evaluating a batch of windows")
   let pass = model.makeForwardPass(batch: largest, compute: compute, precision: precision)
   let hidden = FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
   var perWindow: [Double] = []
   for (index, range) in batches.enumerated() {
-    let batch = Batch(sequences: range.count, length: windows.length)
+    let batch = windows.batch(range)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
-    let tokens = windows.tokens(range)
-    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: state.revision)
+    pass.embed(windows.tokens(range), into: hidden.pointer, batch: batch, weights: state.revision)
     for layer in 0..<model.shape.layers {
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation,
@@ -53,10 +54,10 @@ package func evaluatePerplexity(
         Double(layer + 1) / Double(model.shape.layers + 1),
         "window \(range.upperBound) of \(windows.count), layer \(layer + 1)")
     }
-    let losses = try pass.nextTokenLosses(
-      hidden: hidden.pointer, tokens: tokens, batch: batch, weights: state.revision,
+    let losses = try pass.losses(
+      hidden: hidden.pointer, targets: windows.targets(range), weights: state.revision,
       cancellation: monitor.cancellation)
     perWindow += try windows.means(losses, windows: range)
   }
-  return Perplexity(perWindow: perWindow, tokens: windows.predictedTokens)
+  return Perplexity(perWindow: perWindow, tokens: windows.predictedTokens, weights: windows.weights)
 }

@@ -70,6 +70,21 @@ extension Configured where Method == any Refiner {
   package var summary: String { summary(id) }
 }
 
+extension Configured where Method == any Objective {
+  package var id: String { method.description.method.id }
+  package var summary: String { summary(id) }
+}
+
+extension Configured where Method == any FeatureObjective {
+  package var id: String { method.description.method.id }
+  package var summary: String { summary(id) }
+}
+
+extension Configured where Method == any Reward {
+  package var id: String { method.description.method.id }
+  package var summary: String { summary(id) }
+}
+
 extension Configured where Method == any Allocator {
   package var id: String { method.description.method.id }
   package var summary: String { summary(id) }

@@ -31,4 +31,7 @@ package enum MethodKind: String, Sendable, CaseIterable {
   case blockCompensator = "block-compensator"
   case refiner
   case allocator
+  case objective
+  case featureObjective = "feature-objective"
+  case reward
 }

@@ -8,7 +8,12 @@ package struct ParameterDescription: Sendable, Equatable {
     case boolean(default: Bool)
     /// One of a few words; the default is an index into them.
     case choice(default: Int, words: [String])
+    /// Of at most `textLimit` bytes; for rewards only.
+    case text(default: String)
   }
+  /// Bytes of a text in UTF-8.
+  package static let textLimit = 1024
+
   package let name: String
   package let summary: String
   package let kind: Kind
@@ -25,6 +30,7 @@ package enum ParameterValue: Sendable, Equatable {
   case integer(Int64)
   case boolean(Bool)
   case choice(index: Int, word: String)
+  case text(String)
 }
 
 extension ParameterValue: CustomStringConvertible {
@@ -34,6 +40,7 @@ extension ParameterValue: CustomStringConvertible {
     case .integer(let value): "\(value)"
     case .boolean(let value): "\(value)"
     case .choice(_, let word): word
+    case .text(let text): "\"\(text)\""
     }
   }
 }
@@ -45,6 +52,7 @@ extension ParameterDescription {
     case .integer(let fallback, _, _): .integer(fallback)
     case .boolean(let fallback): .boolean(fallback)
     case .choice(let fallback, let words): .choice(index: fallback, word: words[fallback])
+    case .text(let fallback): .text(fallback)
     }
   }
 }

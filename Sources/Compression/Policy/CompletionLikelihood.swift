@@ -2,6 +2,7 @@
 
 package import Tensors
 package import Transformers
+import Workspace
 
 /// log q(token) of every token of every completion, with q = softmax(logits / temperature), by group and member.
 /// - Throws: `TransformerError` (a token outside the vocabulary, a sequence too long), `CompressionError` without
@@ -10,7 +11,7 @@ package func logProbabilities(
   of groups: [SampledGroup], transformer: Transformer, weights: any WeightSource, temperature: Double = 1,
   compute: Compute, precision: Precision = .fp32, monitor: Monitor
 ) throws -> [[[Double]]] {
-  let texts = groups.flatMap { group in group.completions.map { (group.prompt.tokens, $0.tokens) } }
+  let texts = groups.flatMap { group in group.completions.map { (group.example.promptTokens, $0.tokens) } }
   let all = texts.map { prompt, completion in prompt + completion.dropLast() }
   for tokens in all { try transformer.checkTokens(tokens, length: tokens.count) }
   let batches = sequenceBatches(lengths: all.map(\.count), model: transformer)
@@ -27,13 +28,9 @@ package func logProbabilities(
       try pass.layer(
         layer, hidden: hidden.pointer, batch: batch, weights: weights, cancellation: monitor.cancellation)
     }
-    var row = 0
-    let predictions = texts[range].map { prompt, completion in
-      defer { row += prompt.count + completion.count - 1 }
-      return (row: row + prompt.count - 1, targets: completion)
-    }
+    let targets = texts[range].flatMap { prompt, completion in prompt.dropLast().map { _ in -1 } + completion }
     var losses = try pass.losses(
-      hidden: hidden.pointer, of: predictions, temperature: temperature, weights: weights,
+      hidden: hidden.pointer, targets: targets, temperature: temperature, weights: weights,
       cancellation: monitor.cancellation)[...]
     for text in texts[range] {
       found.append(losses.prefix(text.1.count).map { -$0 })

@@ -3,21 +3,7 @@
 package import Checkpoints
 package import Tensors
 package import Transformers
-import Workspace
-
-/// What a completion is to be written for.
-package struct PolicyPrompt: Sendable, Equatable {
-  package let text: String
-  package let tokens: [Int32]
-  /// What the data say is right.
-  package let answer: String?
-
-  package init(text: String, tokens: [Int32], answer: String?) {
-    self.text = text
-    self.tokens = tokens
-    self.answer = answer
-  }
-}
+package import Workspace
 
 package struct SampledCompletion: Sendable, Equatable {
   /// At least one; the one that ended it included.
@@ -39,11 +25,11 @@ package struct SampledCompletion: Sendable, Equatable {
 
 /// A prompt and what was made of it.
 package struct SampledGroup: Sendable, Equatable {
-  package let prompt: PolicyPrompt
+  package let example: Example
   package let completions: [SampledCompletion]
 
-  package init(prompt: PolicyPrompt, completions: [SampledCompletion]) {
-    self.prompt = prompt
+  package init(example: Example, completions: [SampledCompletion]) {
+    self.example = example
     self.completions = completions
   }
 }
@@ -82,7 +68,7 @@ package struct GroupSampler: Sendable {
   /// Continues every prompt `members` times.
   /// - Throws: `GenerationError`, `TransformerError`, `CompressionError` without memory, `CheckpointError`, `Cancelled`.
   package func sample(
-    _ prompts: [PolicyPrompt], step: Int, transformer: Transformer, weights: any WeightSource, tokenizer: Tokenizer,
+    _ prompts: [Example], step: Int, transformer: Transformer, weights: any WeightSource, tokenizer: Tokenizer,
     compute: Compute, monitor: Monitor
   ) throws -> [SampledGroup] {
     var groups: [SampledGroup] = []
@@ -90,7 +76,7 @@ package struct GroupSampler: Sendable {
     for first in stride(from: 0, to: prompts.count, by: size) {
       let last = min(prompts.count, first + size)
       let part = monitor.part(Double(first) / Double(prompts.count)...Double(last) / Double(prompts.count))
-      let each = prompts[first..<last].flatMap { prompt in [[Int32]](repeating: prompt.tokens, count: members) }
+      let each = prompts[first..<last].flatMap { prompt in [[Int32]](repeating: prompt.promptTokens, count: members) }
       var options = GenerationOptions(
         maximumTokens: maximumTokens, sampling: SamplingOptions(temperature: temperature),
         seed: Self.seed(seed, step: step), endTokens: endTokens, wantsLogProbabilities: true)
@@ -101,10 +87,10 @@ package struct GroupSampler: Sendable {
       try transformer.generate(each, weights: weights, options: options, compute: compute, monitor: part) { token in
         drafts[token.prompt].append(token)
       }
-      for (index, prompt) in prompts[first..<last].enumerated() {
+      for (index, example) in prompts[first..<last].enumerated() {
         groups.append(
           SampledGroup(
-            prompt: prompt,
+            example: example,
             completions: try drafts[index * members..<(index + 1) * members].map { try $0.completion(tokenizer) }))
       }
     }

@@ -10,7 +10,7 @@ extension TrainingPass {
   package func addPolicyGradient(
     _ sequences: some Sequence<PolicySequence>, options: PolicyOptions, weights: any WeightSource,
     into gradients: ParameterBlock, cancellation: Cancellation
-  ) throws(Cancelled) -> PolicyMetrics {
+  ) throws -> PolicyMetrics {
     let (batch, tokens, rows) = PolicySequence.batch(sequences)
     let loss = PolicyLoss(rows, options: options)
     try forward(tokens, batch: batch, weights: weights, cancellation: cancellation)

@@ -1,6 +1,7 @@
 // Sampled completions as the policy objective takes them: tokens that go through the model, and what each row is told.
 
 package import Transformers
+import Workspace
 
 /// A prompt with a completion, in training.
 package struct PolicySequence: Sendable, Equatable {
@@ -103,7 +104,7 @@ package func policySequences(
         for index in each.indices { each[index] += term.weight * credits[index] }
       }
       return PolicySequence(
-        prompt: groups[group].prompt.tokens, completion: completion.tokens, advantages: each,
+        prompt: groups[group].example.promptTokens, completion: completion.tokens, advantages: each,
         weight: counts(completion) ? 1 / Double(divisor) : 0, old: knowledge.old?[group][member],
         reference: knowledge.reference?[group][member])
     }

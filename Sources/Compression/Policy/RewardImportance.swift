@@ -6,11 +6,11 @@ package import Checkpoints
 package import OrderedCollections
 package import Tensors
 import Transformers
-import Workspace
+package import Workspace
 
 /// How completions are drawn and judged.
 package struct RewardScoringRequest: Sendable {
-  package let prompts: [PolicyPrompt]
+  package let prompts: [Example]
   package let sampler: GroupSampler
   package let rewards: [WeightedReward]
   package var scaling = AdvantageScaling.group
@@ -19,7 +19,7 @@ package struct RewardScoringRequest: Sendable {
   /// Of the dataset that the prompts are from.
   package var dataset: String?
 
-  package init(prompts: [PolicyPrompt], sampler: GroupSampler, rewards: [WeightedReward]) {
+  package init(prompts: [Example], sampler: GroupSampler, rewards: [WeightedReward]) {
     self.prompts = prompts
     self.sampler = sampler
     self.rewards = rewards

@@ -1,6 +1,7 @@
 // What rewards say of sampled completions.
 
 package import Tensors
+package import Workspace
 
 /// A reward with its parameters.
 package typealias RewardRule = Configured<any Reward>
@@ -16,7 +17,7 @@ package struct WeightedReward: Sendable {
     self.weight = weight
   }
 
-  package var id: String { rule.method.description.method.id }
+  package var id: String { rule.id }
 }
 
 extension [WeightedReward] {
@@ -25,7 +26,7 @@ extension [WeightedReward] {
 
   /// That all that the rewards need is there.
   /// - Throws: `PolicyError`.
-  package func check(_ prompts: some Sequence<PolicyPrompt>, hasTeacher: Bool) throws(PolicyError) {
+  package func check(_ prompts: some Sequence<Example>, hasTeacher: Bool) throws(PolicyError) {
     guard !isEmpty, allSatisfy(\.weight.isFinite), contains(where: { $0.weight != 0 }) else {
       throw .optionsInvalid(expected: "one reward at least, with finite weights that are not all 0")
     }
@@ -45,15 +46,15 @@ extension [WeightedReward] {
   package func judge(
     _ groups: [SampledGroup], teacher: [[[Double]]]? = nil, monitor: Monitor, diagnostics: Diagnostics
   ) throws -> [[[Double]]] {
-    try check(groups.map(\.prompt), hasTeacher: teacher != nil)
+    try check(groups.map(\.example), hasTeacher: teacher != nil)
     return try map { reward in
       try groups.indices.map { group in
-        let prompt = groups[group].prompt
+        let example = groups[group].example
         return try groups[group].completions.indices.map { member in
           try monitor.checkCancelled()
           let completion = groups[group].completions[member]
           let text = SampledText(
-            prompt: prompt.text, completion: completion.text, answer: prompt.answer,
+            prompt: example.prompt, completion: completion.text, answer: example.answer,
             tokens: completion.tokens.count, hasEnded: completion.hasEnded,
             teacherLogLikelihood: teacher?[group][member].reduce(0, +))
           return try reward.rule.method.judge(

@@ -133,7 +133,10 @@ private struct WeightMover {
   /// - Parameter gradients: masked.
   func step(_ gradients: ParameterBlock) throws(TrainingError) {
     if let optimizer {
-      _ = try optimizer.step(parameters, gradients, learningRate: training.learningRate, compute: compute)
+      let norm = try optimizer.norm(of: [gradients], compute: compute)
+      optimizer.step(
+        parameters, gradients, learningRate: training.learningRate, scale: optimizer.clipping(norm: norm),
+        compute: compute)
     } else {
       compute.add(
         parameters.block.values.pointer, gradients.values.pointer, times: -Float(training.learningRate),

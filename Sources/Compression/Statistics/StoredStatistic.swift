@@ -19,15 +19,25 @@ package enum StatisticsKey: Hashable, Sendable {
   case gradients(CalibrationKey, tensor: String, training: GradientTraining?)
   /// Of one matrix of the last layer of the chain.
   case regionalGradients(CalibrationKey, tensor: String)
+  /// Of one sequence: what leaves the last layer. The key has all tensors of the model.
+  case lastStates(CalibrationKey, sequence: Int, form: StatesForm)
+}
+
+/// How hidden states were computed and are kept.
+package struct StatesForm: Hashable, Sendable {
+  let computed: Precision
+  let kept: Precision
 }
 
 package enum StoredStatistic: Sendable {
   case moments([Moments])
   case gram(Gram)
   case gradients(GradientSums)
+  case states(KeptStates)
 
   package var bytes: Int {
     switch self {
+    case .states(let states): states.values.bytes
     case .moments(let moments): moments.reduce(0) { $0 + $1.bytes }
     case .gram(let gram): gram.bytes
     case .gradients(let gradients): gradients.bytes
@@ -45,6 +55,10 @@ package enum StoredStatistic: Sendable {
   package var gradients: GradientSums? {
     if case .gradients(let gradients) = self { gradients } else { nil }
   }
+
+  package var states: KeptStates? {
+    if case .states(let states) = self { states } else { nil }
+  }
 }
 
 extension Moments {
@@ -57,9 +71,11 @@ enum SpilledStatistic {
   case moments([Moments], SpillFile.Extent)  // the moments without their arrays
   case gram(sequences: Int, tokens: Int, inputs: Int, hasCross: Bool, SpillFile.Extent)
   case gradients(samples: Int, steps: Int, count: Int, hasMovement: Bool, SpillFile.Extent)
+  case states(count: Int, precision: Precision, stored: Int, SpillFile.Extent)
 
   var extent: SpillFile.Extent {
     switch self {
+    case .states(_, _, _, let extent): extent
     case .moments(_, let extent), .gram(_, _, _, _, let extent), .gradients(_, _, _, _, let extent): extent
     }
   }
@@ -86,6 +102,9 @@ enum SpilledStatistic {
       guard let extent = Self.write([sums.sum, sums.sumOfSquares, sums.movement], to: file) else { return nil }
       self = .gradients(
         samples: sums.samples, steps: sums.steps, count: sums.sum.count, hasMovement: sums.movement != nil, extent)
+    case .states(let states):
+      guard let extent = Self.write([states.values], to: file) else { return nil }
+      self = .states(count: states.count, precision: states.precision, stored: states.values.count, extent)
     }
   }
 
@@ -119,6 +138,10 @@ enum SpilledStatistic {
       guard Self.read([sum, squares, movement], extent, from: file) else { return nil }
       return .gradients(
         GradientSums(samples: samples, steps: steps, sum: sum, sumOfSquares: squares, movement: movement))
+    case .states(let count, let precision, let stored, let extent):
+      let values = FloatBuffer(count: stored)
+      guard Self.read([values], extent, from: file) else { return nil }
+      return .states(KeptStates(values: values, count: count, precision: precision))
     }
   }
 

@@ -40,18 +40,33 @@ package final class AdamW {
     second = ParameterBlock(layout)
   }
 
-  /// Moves `parameters` one step against `gradients`, which are masked but otherwise left as they are.
+  /// The same moments in memory of their own.
+  func copied(pool: ComputePool) -> AdamW {
+    let copy = AdamW(restoring: first.layout, options, steps: steps)
+    copy.first.copy(first, pool: pool)
+    copy.second.copy(second, pool: pool)
+    return copy
+  }
+
+  /// The norm of masked gradients together.
+  /// - Throws: `TrainingError.nonFiniteGradient`.
+  func norm(of gradients: [ParameterBlock], compute: Compute) throws(TrainingError) -> Double {
+    let norm = gradients.reduce(0) {
+      $0 + compute.sumOfSquares($1.values.pointer, count: $1.values.count)
+    }.squareRoot()
+    guard norm.isFinite else { throw .nonFiniteGradient(step: steps + 1) }
+    return norm
+  }
+
+  /// What gradients of norm `norm` are multiplied with.
+  func clipping(norm: Double) -> Double { options.maximumNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1 }
+
+  /// Moves `parameters` one step against `scale * gradients`, which are masked and finite.
   ///
   /// Pruned weights and their moments stay zero to the bit.
-  /// - Returns: the norm of the gradient before clipping.
-  /// - Throws: `TrainingError.nonFiniteGradient`; nothing was changed then.
-  package func step(
-    _ parameters: Parameters, _ gradients: ParameterBlock, learningRate: Double, compute: Compute
-  ) throws(TrainingError) -> Double {
-    gradients.apply(parameters.masks, compute: compute)
-    let norm = compute.sumOfSquares(gradients.values.pointer, count: gradients.values.count).squareRoot()
-    guard norm.isFinite else { throw .nonFiniteGradient(step: steps + 1) }
-    let scale = options.maximumNorm.map { min(1, $0 / (norm + 1e-6)) } ?? 1
+  func step(
+    _ parameters: Parameters, _ gradients: ParameterBlock, learningRate: Double, scale: Double, compute: Compute
+  ) {
     steps += 1
     for (name, entry) in parameters.layout.entries {
       let numbers = AdamWStep(
@@ -62,7 +77,6 @@ package final class AdamW {
         parameters.block[name], first[name], second[name], gradients[name], rows: entry.count / columns,
         columns: columns, mask: parameters.masks[name], numbers)
     }
-    return norm
   }
 }
 

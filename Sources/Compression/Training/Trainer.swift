@@ -4,16 +4,8 @@ package import Tensors
 package import Transformers
 import Workspace
 
-/// What a step teaches.
-package enum TrainingObjective: Sendable {
-  /// The mean cross-entropy of the next token.
-  case nextToken
-  /// The mean divergence KL(teacher || student) over all positions at a temperature.
-  case forwardDivergence(from: ModelState, temperature: Float)
-}
-
 /// How a student is trained.
-package struct TrainingOptions: Sendable {
+package struct TrainingOptions: Sendable, Equatable {
   package var optimizer = AdamWOptions()
   package var precision = Precision.fp32
   /// Bytes that activations may take; nil keeps those of all layers.
@@ -24,148 +16,149 @@ package struct TrainingOptions: Sendable {
 
 /// What a step did.
 package struct StepReport: Sendable, Equatable {
-  /// Mean over the rows that count, in nats, before the step.
+  /// As it is minimised, in nats, before the step.
   package let loss: Double
   /// Of the whole gradient, before clipping.
   package let gradientNorm: Double
   package let learningRate: Double
-  /// Rows that counted.
-  package let rows: Int
+  /// Positions that counted.
+  package let tokens: Int
 }
 
 /// Trains a copy of a model's weights. Pruned weights stay pruned.
+///
+/// Weights and moments are copied on write: forks and revisions share them until the next step.
 package final class Trainer {
   package let transformer: Transformer
-  package let parameters: Parameters
-  package let gradients: ParameterBlock
-  package let optimizer: AdamW
-  private let pass: TrainingPass
+  package private(set) var parameters: Parameters
+  package private(set) var optimizer: AdamW
+  package let options: TrainingOptions
+  let compute: Compute
   /// The largest that can be trained on at once.
   private let largest: Batch
-  private let precision: Precision
-  private let compute: Compute
-  private var teacherMemory: (transformer: Transformer, pass: ForwardPass, hidden: FloatBuffer)?
+  /// Layers that keep their activations whatever the budget.
+  private let keptLayers: Range<Int>?
+  /// Made when it is first needed: a fork that only waits has none.
+  private var workspace: (gradients: ParameterBlock, pass: TrainingPass)?
+  /// Whether somebody else holds the weights and the moments too.
+  private var isShared = false
 
-  /// - Parameter batch: the largest that will be trained on at once.
+  /// - Parameters:
+  ///   - batch: the largest that will be trained on at once, in tokens and in length.
+  ///   - keptLayers: layers whose activations a lesson looks at.
   package convenience init(
-    _ student: ModelState, batch: Batch, options: TrainingOptions = TrainingOptions(), compute: Compute
+    _ student: ModelState, batch: Batch, keptLayers: Range<Int>? = nil, options: TrainingOptions = TrainingOptions(),
+    compute: Compute
   ) {
     let parameters = Parameters(student.transformer, copying: student.revision, pool: compute.pool)
     self.init(
-      student.transformer, parameters, AdamW(parameters.layout, options.optimizer), batch: batch, options: options,
-      compute: compute)
+      student.transformer, parameters, AdamW(parameters.layout, options.optimizer), batch: batch,
+      keptLayers: keptLayers, options: options, compute: compute)
   }
 
   init(
-    _ transformer: Transformer, _ parameters: Parameters, _ optimizer: AdamW, batch: Batch, options: TrainingOptions,
-    compute: Compute
+    _ transformer: Transformer, _ parameters: Parameters, _ optimizer: AdamW, batch: Batch, keptLayers: Range<Int>?,
+    options: TrainingOptions, compute: Compute
   ) {
     self.transformer = transformer
     self.parameters = parameters
     self.optimizer = optimizer
+    self.options = options
     self.compute = compute
+    self.keptLayers = keptLayers
     largest = batch
-    precision = options.precision
-    gradients = ParameterBlock(parameters.layout)
-    let plan = options.activationBudget.map { ActivationPlan(transformer, batch: batch, budget: $0) }
-    pass = TrainingPass(
-      transformer, batch: batch, plan: plan ?? .keepAll(transformer), compute: compute, precision: precision)
   }
 
-  /// One optimiser step over `batches` together: gradients add up, the mean is over all of their rows.
-  /// - Parameters:
-  ///   - batches: tokens `[sequences * length]` each.
-  ///   - length: of every sequence.
-  /// - Throws: `Cancelled`, `TrainingError`, `TransformerError`. Weights and moments are then as before.
-  package func step(
-    _ batches: [[Int32]], length: Int, objective: TrainingObjective, learningRate: Double, cancellation: Cancellation
-  ) throws -> StepReport {
-    try check(batches, length: length, objective: objective)
-    gradients.clear(pool: compute.pool)
-    let rows = batches.reduce(0) { sum, tokens in
-      switch objective {
-      case .nextToken: sum + tokens.count / length * (length - 1)
-      case .forwardDivergence: sum + tokens.count
-      }
-    }
-    var total = 0.0
-    for tokens in batches {
-      total += try accumulate(
-        tokens, length: length, objective: objective, scale: 1 / Float(rows), cancellation: cancellation)
-    }
-    let norm = try optimizer.step(parameters, gradients, learningRate: learningRate, compute: compute)
-    return StepReport(loss: total / Double(rows), gradientNorm: norm, learningRate: learningRate, rows: rows)
-  }
+  /// The gradients of the last step.
+  package var gradients: ParameterBlock { prepared.gradients }
 
-  /// That every batch fits this training, and a teacher the student.
-  private func check(_ batches: [[Int32]], length: Int, objective: TrainingObjective) throws {
-    var shortest = 1, models = [transformer]
-    switch objective {
-    case .nextToken: shortest = 2
-    case .forwardDivergence(let teacher, let temperature):
-      let vocabularies = (transformer.shape.vocabularySize, teacher.transformer.shape.vocabularySize)
-      guard vocabularies.0 == vocabularies.1 else {
-        throw TrainingError.vocabularyMismatch(student: vocabularies.0, teacher: vocabularies.1)
-      }
-      guard temperature > 0, temperature.isFinite else {
-        throw TrainingError.batchInvalid(expected: "a temperature above 0, not \(temperature)")
-      }
-      models.append(teacher.transformer)
+  private var prepared: (gradients: ParameterBlock, pass: TrainingPass) {
+    if let workspace { return workspace }
+    let budgeted = options.activationBudget.map { ActivationPlan(transformer, batch: largest, budget: $0) }
+    var plan = budgeted ?? .keepAll(transformer)
+    if let first = keptLayers?.first {
+      plan = ActivationPlan(keptLayers: max(plan.keptLayers, transformer.shape.layers - first))
     }
-    guard (shortest...max(shortest, largest.length)).contains(length), !batches.isEmpty else {
-      throw TrainingError.batchInvalid(
-        expected: "batches of sequences of \(shortest) to \(largest.length) tokens, not of \(length)")
-    }
-    for tokens in batches {
-      guard (length...max(length, largest.tokens)).contains(tokens.count), tokens.count % length == 0 else {
-        throw TrainingError.batchInvalid(
-          expected: "whole sequences of \(length) tokens, \(largest.tokens) tokens at most, not \(tokens.count)")
-      }
-      for model in models { try model.checkTokens(tokens, length: length) }
-    }
-  }
-
-  /// Adds the gradient of one batch. Returns the sum of its rows' losses.
-  private func accumulate(
-    _ tokens: [Int32], length: Int, objective: TrainingObjective, scale: Float, cancellation: Cancellation
-  ) throws(Cancelled) -> Double {
-    let batch = Batch(sequences: tokens.count / length, length: length)
-    let loss: any LogitLoss
-    switch objective {
-    case .nextToken:
-      loss = CrossEntropy(targets: CrossEntropy.nextTokens(tokens, length: length), scale: scale)
-    case .forwardDivergence(let teacher, let temperature):
-      let logits = try teacherLogits(teacher, tokens, batch: batch, cancellation: cancellation)
-      loss = ForwardDivergence(from: logits, temperature: temperature, scale: scale)
-    }
-    try pass.forward(tokens, batch: batch, weights: parameters, cancellation: cancellation)
-    return try pass.backward(through: loss, weights: parameters, into: gradients, cancellation: cancellation)
-  }
-
-  private func teacherLogits(
-    _ teacher: ModelState, _ tokens: [Int32], batch: Batch, cancellation: Cancellation
-  ) throws(Cancelled) -> TeacherLogits {
-    let model = teacher.transformer, (_, pass, hidden) = memory(ofTeacher: model)
-    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: teacher.revision)
-    for layer in 0..<model.shape.layers {
-      try pass.layer(
-        layer, hidden: hidden.pointer, batch: batch, weights: teacher.revision, cancellation: cancellation)
-    }
-    return TeacherLogits(
-      model, hidden: hidden.pointer, rows: batch.tokens, weights: teacher.revision, compute: compute,
-      precision: precision)
-  }
-
-  /// The working memory of a teacher's forward pass, kept while the teachers are of one kind.
-  private func memory(
-    ofTeacher model: Transformer
-  ) -> (transformer: Transformer, pass: ForwardPass, hidden: FloatBuffer) {
-    if let memory = teacherMemory, memory.transformer == model { return memory }
-    let memory = (
-      transformer: model, pass: model.makeForwardPass(batch: largest, compute: compute, precision: precision),
-      hidden: FloatBuffer(count: largest.tokens * model.shape.hiddenSize)
+    let made = (
+      gradients: ParameterBlock(parameters.layout),
+      pass: TrainingPass(transformer, batch: largest, plan: plan, compute: compute, precision: options.precision)
     )
-    teacherMemory = memory
-    return memory
+    workspace = made
+    return made
+  }
+
+  // MARK: Sharing
+
+  /// Another trainer at the same point, which shares all memory until either takes a step.
+  package func forked() -> Trainer {
+    isShared = true
+    let fork = Trainer(
+      transformer, parameters, optimizer, batch: largest, keptLayers: keptLayers, options: options, compute: compute)
+    fork.isShared = true
+    return fork
+  }
+
+  /// The weights as they are: whoever holds them keeps them, and the next step copies them first.
+  package func frozenParameters() -> Parameters {
+    isShared = true
+    return parameters
+  }
+
+  private func unshare() {
+    guard isShared else { return }
+    parameters = parameters.copied(pool: compute.pool)
+    optimizer = optimizer.copied(pool: compute.pool)
+    isShared = false
+  }
+
+  // MARK: Steps
+
+  /// One optimiser step over `batches` together: gradients add up, and are those of one mean.
+  /// - Throws: `Cancelled`, `TrainingError`, `TransformerError`, what the lesson throws. Weights and moments are then as
+  ///   before.
+  package func step(
+    _ batches: [TrainingBatch], lesson: any Lesson, learningRate: Double, cancellation: Cancellation
+  ) throws -> StepReport {
+    try check(batches)
+    let (gradients, pass) = prepared, companion = lesson.companion
+    gradients.clear(pool: compute.pool)
+    companion?.gradients.clear(pool: compute.pool)
+    try lesson.begin(batches)
+    for batch in batches {
+      let loss = try lesson.loss(batch, cancellation: cancellation)
+      try pass.forward(batch.tokens, batch: batch.batch, weights: parameters, cancellation: cancellation)
+      try pass.backward(through: loss, weights: parameters, into: gradients, cancellation: cancellation) {
+        try lesson.inner(batch, pass: pass, logitLoss: $0, cancellation: cancellation)
+      }
+    }
+    let loss = try lesson.end()
+    guard loss.isFinite else { throw TrainingError.nonFiniteLoss(step: optimizer.steps + 1) }
+    gradients.apply(parameters.masks, compute: compute)
+    let norm = try optimizer.norm(of: [gradients] + (companion.map { [$0.gradients] } ?? []), compute: compute)
+    try cancellation.check()
+    unshare()
+    let scale = optimizer.clipping(norm: norm)
+    optimizer.step(parameters, gradients, learningRate: learningRate, scale: scale, compute: compute)
+    if let companion {
+      companion.optimizer.step(
+        companion.parameters, companion.gradients, learningRate: learningRate, scale: scale, compute: compute)
+    }
+    return StepReport(
+      loss: loss, gradientNorm: norm, learningRate: learningRate, tokens: batches.reduce(0) { $0 + $1.counted })
+  }
+
+  /// That every batch fits this training.
+  private func check(_ batches: [TrainingBatch]) throws {
+    guard batches.contains(where: { $0.counted > 0 }) else {
+      throw TrainingError.batchInvalid(expected: "tokens of which at least one counts")
+    }
+    for batch in batches {
+      guard batch.batch.length <= largest.length, (1...max(1, largest.tokens)).contains(batch.batch.tokens) else {
+        throw TrainingError.batchInvalid(
+          expected: "1 to \(largest.tokens) tokens in sequences of \(largest.length) at most, not "
+            + "\(batch.batch.tokens) in sequences of \(batch.batch.length)")
+      }
+      try batch.check(transformer)
+    }
   }
 }

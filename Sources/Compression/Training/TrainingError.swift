@@ -4,8 +4,11 @@
 package enum TrainingError: Error, Equatable {
   case scheduleInvalid(expected: String)
   case batchInvalid(expected: String)
+  case planInvalid(expected: String)
   case vocabularyMismatch(student: Int, teacher: Int)
+  case nonFiniteLoss(step: Int)
   case nonFiniteGradient(step: Int)
+  case lossExploded(step: Int, loss: Double, mean: Double)
   case stateMismatch(path: String, reason: String)
 
   /// A stable word for clients.
@@ -13,8 +16,11 @@ package enum TrainingError: Error, Equatable {
     switch self {
     case .scheduleInvalid: "scheduleInvalid"
     case .batchInvalid: "batchInvalid"
+    case .planInvalid: "planInvalid"
     case .vocabularyMismatch: "vocabularyMismatch"
+    case .nonFiniteLoss: "nonFiniteLoss"
     case .nonFiniteGradient: "nonFiniteGradient"
+    case .lossExploded: "lossExploded"
     case .stateMismatch: "trainingStateMismatch"
     }
   }
@@ -25,12 +31,20 @@ package enum TrainingError: Error, Equatable {
       "These numbers make no learning rate schedule. Expected \(expected)."
     case .batchInvalid(let expected):
       "These tokens make no batch that can be trained on. Expected \(expected)."
+    case .planInvalid(let expected):
+      "These objectives cannot be taught. Expected \(expected)."
     case .vocabularyMismatch(let student, let teacher):
       "The teacher's vocabulary has \(teacher) tokens and the student's \(student): their distributions cannot be "
         + "compared. Take a teacher with the same tokenizer."
+    case .nonFiniteLoss(let step):
+      "The loss of step \(step) is not finite. The weights are those before it. "
+        + "Lower the learning rate, or check the data."
     case .nonFiniteGradient(let step):
       "The gradient of step \(step) is not finite. The weights are those before it. "
         + "Lower the learning rate, or check the data."
+    case .lossExploded(let step, let loss, let mean):
+      "The loss of step \(step) is \(loss), which is far beyond the recent mean of \(mean). The weights are those before "
+        + "it. Go back to a fork or a revision before, and lower the learning rate."
     case .stateMismatch(let path, let reason):
       "\(path) does not hold the state of this training: \(reason). Nothing was restored."
     }

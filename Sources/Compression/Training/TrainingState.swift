@@ -70,8 +70,8 @@ extension Trainer {
   /// - Throws: `CheckpointError` if the file is not sound; `TrainingError.stateMismatch` if it is of something else, of
   ///   another model, of other masks or options, or holds numbers that no training leaves behind.
   package static func restored(
-    from path: String, student: ModelState, batch: Batch, options: TrainingOptions = TrainingOptions(),
-    compute: Compute
+    from path: String, student: ModelState, batch: Batch, keptLayers: Range<Int>? = nil,
+    options: TrainingOptions = TrainingOptions(), compute: Compute
   ) throws -> (trainer: Trainer, details: [String: String]) {
     let file = try SafetensorsFile(path: path)
     let parameters = Parameters(student.transformer, copying: student.revision, pool: compute.pool)
@@ -80,7 +80,8 @@ extension Trainer {
     let optimizer = AdamW(restoring: parameters.layout, options.optimizer, steps: steps)
     try reader.read(into: optimizer)
     let trainer = Trainer(
-      student.transformer, parameters, optimizer, batch: batch, options: options, compute: compute)
+      student.transformer, parameters, optimizer, batch: batch, keptLayers: keptLayers, options: options,
+      compute: compute)
     return (trainer, reader.details)
   }
 }

@@ -58,7 +58,7 @@ extension ServerContext {
   /// - Throws: `CompressionError.datasetRequired` and others; as `criterion` and `terms`.
   func scoringRequest(_ params: ImportanceScore.Params) throws -> ScoringRequest {
     let criterion = try criterion(params.criterion)
-    var request = ScoringRequest(criterion, dataset: try params.criterion.dataset.map(dataset))
+    var request = ScoringRequest(criterion, dataset: try params.criterion.dataset.map(uniformDataset))
     if request.dataset == nil, criterion.statistics(hasDataset: false) != .none {
       throw CompressionError.datasetRequired(plugin: criterion.id)
     }

@@ -54,7 +54,7 @@ private func apply(_ params: MaskApply.Params, _ context: ServerContext) throws 
     throw CompressionError.tensorNotScored(name: name)
   }
   let allocation = try params.allocation.map { try context.allocation($0, of: model) }
-  let dataset = try params.dataset.map(context.dataset)
+  let dataset = try params.dataset.map(context.uniformDataset)
   if let allocation { try allocation.require(dataset) }
   let compute = try context.compute()
   // An allocator may want to look at the inputs of all layers, which is no edit that a person waits for.

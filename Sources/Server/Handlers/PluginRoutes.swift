@@ -75,6 +75,15 @@ extension PluginDescribe {
     case .allocator(let allocator):
       facts.needsSensitivity = allocator.needsSensitivity
       facts.measures = allocator.measures
+    case .objective(let objective):
+      facts.needsTeacher = objective.needsTeacher
+      facts.fixedTemperature = objective.fixedTemperature
+    case .featureObjective(let objective):
+      facts.perSequence = objective.isPerSequence
+      facts.sameWidth = objective.needsSameWidth
+    case .reward(let reward):
+      facts.needsTeacher = reward.needsTeacher
+      facts.needsAnswer = reward.needsAnswer
     case .solver, .blockCompensator, .refiner:
       break
     }
@@ -96,6 +105,10 @@ extension PluginDescribe.Parameter {
       self.init(name: parameter.name, boolean: fallback, summary: parameter.summary)
     case .choice(let fallback, let words):
       self.init(name: parameter.name, choice: words[fallback], of: words, summary: parameter.summary)
+    case .text(let fallback):
+      self.init(
+        name: parameter.name, text: fallback, maximumLength: ParameterDescription.textLimit,
+        summary: parameter.summary)
     }
   }
 }

@@ -22,7 +22,7 @@ let previewRoutes = [
 private func preview(_ params: PrunePreview.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
-  let dataset = try context.dataset(params.dataset)
+  let dataset = try context.uniformDataset(params.dataset)
   let changes = try context.changes(params, of: model, state)
   let compute = try context.compute()
   return .work(.compute) { monitor in

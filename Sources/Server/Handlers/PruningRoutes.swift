@@ -22,7 +22,7 @@ private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> 
   let state = try model.state(nil)
   let plan = try context.plan(params.pruning, target: try SparsityTarget(params.target), of: model, state)
   let allocation = try params.pruning.allocation.map { try context.allocation($0, of: model) }
-  let dataset = try params.pruning.criterion.dataset.map(context.dataset)
+  let dataset = try params.pruning.criterion.dataset.map(context.uniformDataset)
   let sequential = try isSequential(params, plan, dataset: dataset)
   if let allocation { try allocation.require(dataset) }
   var options = SequentialOptions()

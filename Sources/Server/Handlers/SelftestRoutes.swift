@@ -45,7 +45,7 @@ private func tokens(
     return GradientCheckPlan.randomTokens(
       params.length ?? min(usual, shape.maximumLength), vocabularySize: shape.vocabularySize, seed: UInt64(params.seed))
   case .dataset(let name):
-    let dataset = try context.dataset(name)
+    let dataset = try context.uniformDataset(name)
     let length = params.length ?? min(usual, dataset.sequenceLength)
     guard length <= dataset.sequenceLength else {
       throw CompressionError.windowInvalid(window: length, sequenceLength: dataset.sequenceLength)

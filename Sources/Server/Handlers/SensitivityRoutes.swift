@@ -93,14 +93,14 @@ extension ServerContext {
     switch params.question {
     case .continued(let name): return try sensitivity(name, of: model).question
     case .new(let revision, let dataset, let window, let change):
-      let state = try model.state(revision), data = try self.dataset(dataset)
+      let state = try model.state(revision), data = try self.uniformDataset(dataset)
       let windows = try DatasetWindows(data, length: window)
       guard case .pruning(let criterion, let group, let calibration) = change else {
         return SensitivityQuestion(state, windows: windows, pruning: nil)
       }
       let pruning = LayerPruningRequest(
         method: try pruningMethod(criterion), group: group.flatMap(MaskGroup.init),
-        calibration: try calibration.map(self.dataset) ?? data,
+        calibration: try calibration.map(self.uniformDataset) ?? data,
         tensors: try state.prunableTensors(matching: criterion.modules))
       return SensitivityQuestion(state, windows: windows, pruning: pruning)
     }

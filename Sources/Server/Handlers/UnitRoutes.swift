@@ -22,7 +22,7 @@ func scoreUnits(_ params: ImportanceScore.Params, _ context: ServerContext) thro
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
   if target == .channel { try state.requireRemovableChannels() }
-  let dataset = try params.criterion.dataset.map(context.dataset)
+  let dataset = try params.criterion.dataset.map(context.uniformDataset)
   let score = try context.unitScoring(params, state: state, target: target, dataset: dataset)
   return .work(.compute) { monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: state.prunableTensors.keys)

@@ -43,6 +43,10 @@ package final class ForwardPass {
     scores = FloatBuffer(count: compute.attentionScratch(keys: batch.length))
   }
 
+  /// Queries, keys and values side by side as attention saw them in the layer that was computed last:
+  /// `[batch.tokens, width]`.
+  package var projections: UnsafePointer<Float> { UnsafePointer(rotated.pointer) }
+
   /// hidden[n, :] = what enters the first layer for tokens[n]. Ids are checked by the caller.
   package func embed(
     _ tokens: [Int32], into hidden: UnsafeMutablePointer<Float>, batch: Batch, weights: any WeightSource
@@ -82,42 +86,40 @@ package final class ForwardPass {
     hidden: UnsafePointer<Float>, tokens: [Int32], batch: Batch, weights: any WeightSource,
     cancellation: Cancellation
   ) throws(Cancelled) -> [Double] {
-    // The last position predicts nothing.
-    let predictions = batch.runs.map { run in
-      (row: run.row, targets: Array(tokens[run.row + 1..<run.row + run.rows]))
-    }
-    return try losses(
-      hidden: hidden, of: predictions, weights: weights, cancellation: cancellation)
+    try losses(
+      hidden: hidden, targets: CrossEntropy.nextTokens(tokens, length: batch.length), weights: weights,
+      cancellation: cancellation)
   }
 
-  /// The losses of chosen tokens in nats: `targets` are predicted one after the other from `row` on.
+  /// The loss of predicting `targets`, in nats: one value for each row that has a target, in order.
   /// - Parameters:
-  ///   - hidden: what leaves the last layer.
-  ///   - predictions: rows of `hidden` and tokens in 0..<vocabulary, checked by the caller.
-  ///   - temperature: what logits are divided by.
-  /// - Returns: the losses of all predictions in their order.
+  ///   - hidden: what leaves the last layer, `[targets.count, hiddenSize]`.
+  ///   - targets: a token for each row, checked by the caller; -1 where the row predicts nothing.
+  ///   - temperature: what logits are divided by, above 0.
   /// - Throws: `Cancelled`.
   package func losses(
-    hidden: UnsafePointer<Float>, of predictions: [(row: Int, targets: [Int32])], temperature: Double = 1,
-    weights: any WeightSource, cancellation: Cancellation
+    hidden: UnsafePointer<Float>, targets: [Int32], temperature: Double = 1, weights: any WeightSource,
+    cancellation: Cancellation
   ) throws(Cancelled) -> [Double] {
     let C = transformer.shape.hiddenSize, norm = transformer.norm.weights(weights)
-    var count = 0
-    for (row, targets) in predictions {
+    var row = 0, filled = 0
+    while row < targets.count {  // runs of rows that predict something, one after another
+      let end = targets[row...].firstIndex { $0 < 0 } ?? targets.count
       compute.normForward(
-        MutableMatrixRows(normed.pointer + count * C, stride: C), MatrixRows(hidden + row * C, stride: C), norm,
-        rows: targets.count)
-      count += targets.count
+        MutableMatrixRows(normed.pointer + filled * C, stride: C), MatrixRows(hidden + row * C, stride: C), norm,
+        rows: end - row)
+      filled += end - row
+      row = targets[end...].firstIndex { $0 >= 0 } ?? targets.count
     }
     if temperature != 1 {
       // The head is linear: its inputs divided are its outputs divided.
       let scale = Float(1 / temperature)
-      compute.pool.parallelRanges(count * C, grain: 1 << 14) { [normed] range, _ in
+      compute.pool.parallelRanges(filled * C, grain: 1 << 14) { [normed] range, _ in
         for index in range { normed.pointer[index] *= scale }
       }
     }
     return try compute.crossEntropyForward(
-      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: predictions.flatMap(\.targets),
+      hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets.filter { $0 >= 0 },
       scratch: linearScratch, precision: precision, cancellation: cancellation)
   }
 }

@@ -16,11 +16,14 @@ struct BlockBackward {
   let cancellation: Cancellation
 
   /// Turns `scratch.state` from the gradient of the block's output into that of its input. Uses up `a.gate` and `a.up`.
+  /// - Parameter projections: a further gradient on `a.rotated`, `[batch.tokens, W]`.
   /// - Throws: `Cancelled`; gradients are then partly added.
-  func callAsFunction(layer: Int, _ a: BlockActivations, batch: Batch) throws(Cancelled) {
+  func callAsFunction(
+    layer: Int, _ a: BlockActivations, batch: Batch, projections: FloatBuffer? = nil
+  ) throws(Cancelled) {
     let block = transformer.blocks[layer]
     try feedForwardBackward(block, a, rows: batch.tokens)
-    try attentionBackward(block, a, batch: batch)
+    try attentionBackward(block, a, batch: batch, projections: projections)
   }
 
   private func feedForwardBackward(_ block: Block, _ a: BlockActivations, rows N: Int) throws(Cancelled) {
@@ -49,7 +52,9 @@ struct BlockBackward {
     normBackward(block.feedForwardNorm, input: a.middle, rows: N)
   }
 
-  private func attentionBackward(_ block: Block, _ a: BlockActivations, batch: Batch) throws(Cancelled) {
+  private func attentionBackward(
+    _ block: Block, _ a: BlockActivations, batch: Batch, projections: FloatBuffer?
+  ) throws(Cancelled) {
     let attention = block.attention, shape = attention.form.shape, N = batch.tokens, C = transformer.shape.hiddenSize
     let branch = postNormBackward(block.attentionPostNorm, output: a.attentionOut, rows: N)
     let Q = shape.queryWidth, width = attention.width
@@ -67,6 +72,7 @@ struct BlockBackward {
     compute.sumOverGroups(part(Q), MatrixRows(scratch.dkeys.pointer, stride: Q), rows: N, shape: shape)
     compute.sumOverGroups(
       part(Q + shape.kvWidth), MatrixRows(scratch.dvalues.pointer, stride: Q), rows: N, shape: shape)
+    if let projections { compute.add(dprojected.pointer, projections.pointer, count: N * width) }
     if let rotary = attention.rotary {
       compute.rope(
         dprojected, table: rotaryTables[rotary], runs: batch.runs, heads: shape.heads + shape.kvHeads, backwards: true)

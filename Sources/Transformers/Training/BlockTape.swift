@@ -43,6 +43,9 @@ final class BlockTape {
     feedForwardOut = FloatBuffer(count: hasPostNorms ? N * C : 0)
   }
 
+  /// Queries, keys and values as attention sees them. `[N, W]`
+  var projections: UnsafeMutablePointer<Float> { rotated.pointer }
+
   /// `active` and `normed` are computed again by the backward pass, so all blocks share them.
   func activations(
     input: UnsafeMutablePointer<Float>, output: UnsafeMutablePointer<Float>, active: UnsafeMutablePointer<Float>,

@@ -11,11 +11,11 @@ package protocol LogitLoss {
   ///     any division by the number of tokens included.
   ///   - rows: which rows of the batch.
   /// - Returns: the sum of the rows' losses in nats, not divided by anything.
-  /// - Throws: `Cancelled`.
+  /// - Throws: `Cancelled`, or what keeps the loss from being computed.
   func overwriteWithGradient(
     _ logits: UnsafeMutablePointer<Float>, rows: Range<Int>, vocabulary: Int, compute: Compute,
     cancellation: Cancellation
-  ) throws(Cancelled) -> Double
+  ) throws -> Double
 }
 
 /// The final norm and the output projection, backward.
@@ -43,7 +43,7 @@ struct LogitGradient {
     _ dhidden: UnsafeMutablePointer<Float>, through loss: any LogitLoss, hidden: UnsafePointer<Float>, rows N: Int,
     into gradients: ParameterBlock, normed: UnsafeMutablePointer<Float>, dnormed: UnsafeMutablePointer<Float>,
     cancellation: Cancellation
-  ) throws(Cancelled) -> Double {
+  ) throws -> Double {
     let C = transformer.shape.hiddenSize, V = transformer.shape.vocabularySize, name = transformer.head.weight
     let norm = transformer.norm, normWeights = norm.weights(weights), head = weights.tensor(name)
     compute.normForward(MutableMatrixRows(normed, stride: C), MatrixRows(hidden, stride: C), normWeights, rows: N)

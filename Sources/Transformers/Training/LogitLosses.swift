@@ -69,6 +69,7 @@ package final class TeacherLogits {
   private let compute: Compute
   private let precision: Precision
   private let normed: FloatBuffer
+  package var vocabulary: Int { transformer.shape.vocabularySize }
   private var logits = FloatBuffer(count: 0)
   private let scratch = LinearScratch()
 

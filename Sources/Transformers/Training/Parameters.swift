@@ -28,7 +28,8 @@ package struct ParameterLayout: Sendable, Equatable {
     self.init(tensors: transformer.expectedTensors.filter { names.contains($0.key) })
   }
 
-  private init(tensors: OrderedDictionary<String, [Int]>) {
+  /// A layout of any tensors, by name.
+  package init(tensors: OrderedDictionary<String, [Int]>) {
     var entries: OrderedDictionary<String, Entry> = [:], offset = 0, parameters = 0
     for (name, shape) in tensors {
       let count = shape.reduce(1, *)
@@ -60,6 +61,14 @@ package final class ParameterBlock: Sendable {
     return values.pointer + entry.offset
   }
 
+  /// Takes over the values of a block of the same layout.
+  package func copy(_ other: ParameterBlock, pool: ComputePool) {
+    precondition(other.values.count == values.count, "blocks of one layout")
+    pool.parallelRanges(values.count, grain: 1 << 16) { [values, source = other.values] range, _ in
+      (values.pointer + range.lowerBound).update(from: source.pointer + range.lowerBound, count: range.count)
+    }
+  }
+
   package func clear(pool: ComputePool) {
     pool.parallelRanges(values.count, grain: 1 << 16) { [values] range, _ in
       (values.pointer + range.lowerBound).update(repeating: 0, count: range.count)
@@ -84,23 +93,42 @@ package final class Parameters: WeightSource {
   }
 
   /// The same for the tensors of a layout.
-  package init(_ layout: ParameterLayout, copying source: any WeightSource, pool: ComputePool) {
-    block = ParameterBlock(layout)
-    let storage = BlockStorage(block)
-    var masks: [String: MaskBits] = [:], tensors: [String: MaskedTensor] = [:], biases: [String: MaskedTensor] = [:]
-    for (name, entry) in block.layout.entries {
+  package convenience init(_ layout: ParameterLayout, copying source: any WeightSource, pool: ComputePool) {
+    var masks: [String: MaskBits] = [:], biases: [String: MaskedTensor] = [:]
+    for name in layout.entries.keys {
+      masks[name] = source.tensor(name).mask
+      biases[name] = source.addedBias(to: name)
+    }
+    self.init(layout, masks: masks, addedBiases: biases)
+    for (name, entry) in layout.entries {
       let tensor = source.tensor(name)
       tensor.read(rows: 0..<tensor.rows, into: block[name], pool: pool)
-      masks[name] = tensor.mask
-      biases[name] = source.addedBias(to: name)
-      let view = TensorView(
-        storage: storage, byteOffset: entry.offset * MemoryLayout<Float>.stride, dtype: .f32, shape: entry.shape)
-      guard let view else { preconditionFailure("\(name) does not lie inside its own block") }
-      tensors[name] = MaskedTensor(weights: view)
+      precondition(tensor.rows * tensor.columns == entry.count, "\(name) is not of the layout's shape")
     }
+  }
+
+  /// Zeros under `masks`.
+  package init(
+    _ layout: ParameterLayout, masks: [String: MaskBits] = [:], addedBiases: [String: MaskedTensor] = [:]
+  ) {
+    block = ParameterBlock(layout)
+    let storage = BlockStorage(block)
+    tensors = Dictionary(
+      uniqueKeysWithValues: layout.entries.map { name, entry in
+        let view = TensorView(
+          storage: storage, byteOffset: entry.offset * MemoryLayout<Float>.stride, dtype: .f32, shape: entry.shape)
+        guard let view else { preconditionFailure("\(name) does not lie inside its own block") }
+        return (name, MaskedTensor(weights: view))
+      })
     self.masks = masks
-    self.tensors = tensors
-    addedBiases = biases
+    self.addedBiases = addedBiases
+  }
+
+  /// The same values in memory of their own.
+  package func copied(pool: ComputePool) -> Parameters {
+    let copy = Parameters(layout, masks: masks, addedBiases: addedBiases)
+    copy.block.copy(block, pool: pool)
+    return copy
   }
 
   package func addedBias(to name: String) -> MaskedTensor? { addedBiases[name] }

@@ -3,6 +3,16 @@
 
 package import Tensors
 
+/// Gradients of a loss on what is inside a model.
+package struct InnerGradients {
+  /// On what enters layers, by layer (the count of layers: on what leaves the last), `[batch.tokens, hiddenSize]` each.
+  package var states: [Int: FloatBuffer] = [:]
+  /// On queries, keys and values side by side as attention sees them, by layer, `[batch.tokens, width]` each.
+  package var projections: [Int: FloatBuffer] = [:]
+
+  package init() {}
+}
+
 /// Forward and backward over batches of whole sequences, with its working memory. Used by one thread at a time.
 ///
 ///     try pass.forward(tokens, batch: batch, weights: parameters, cancellation: cancellation)
@@ -54,7 +64,14 @@ package final class TrainingPass {
   /// `forward` until the next.
   package func state(enteringLayer layer: Int) -> UnsafePointer<Float> { UnsafePointer(states[layer].pointer) }
 
-  /// Takes `tokens` (`[sequences * length]`, checked by the caller) through all layers.
+  /// Queries, keys and values of layer `layer` side by side as attention sees them: `[batch.tokens, width]`, valid after
+  /// `forward` until the next; nil unless the layer keeps its activations.
+  package func projections(ofLayer layer: Int) -> UnsafePointer<Float>? {
+    let tape = tape(ofLayer: layer)
+    return tape === spare ? nil : UnsafePointer(tape.projections)
+  }
+
+  /// Takes `tokens` (`[batch.tokens]`, checked by the caller) through all layers.
   /// - Throws: `Cancelled`; there is then nothing to go back through.
   package func forward(
     _ tokens: [Int32], batch: Batch, weights: any WeightSource, cancellation: Cancellation
@@ -73,16 +90,15 @@ package final class TrainingPass {
   /// Goes back through the final norm, the layers and the embedding.
   /// - Parameters:
   ///   - loss: of the logits; nil if there is only `stateGradients`.
-  ///   - stateGradients: the loss's gradient on what enters layers (key `shape.layers`: what leaves the last),
-  ///     `[batch.tokens, hiddenSize]` each.
+  ///   - inner: gradients of a loss on what is inside, for the loss that the logits have.
   ///   - gradients: the parameters' gradients are added to it.
   /// - Returns: the sum of the rows' losses as `loss` counts them.
-  /// - Throws: `Cancelled`; gradients are then partly added.
+  /// - Throws: `Cancelled`, what `loss` or `inner` throw; gradients are then partly added.
   @discardableResult
   package func backward(
-    through loss: (any LogitLoss)?, stateGradients: [Int: UnsafePointer<Float>] = [:], weights: any WeightSource,
-    into gradients: ParameterBlock, cancellation: Cancellation
-  ) throws(Cancelled) -> Double {
+    through loss: (any LogitLoss)?, weights: any WeightSource, into gradients: ParameterBlock,
+    cancellation: Cancellation, inner: (_ logitLoss: Double) throws -> InnerGradients? = { _ in nil }
+  ) throws -> Double {
     let layers = transformer.shape.layers, count = batch.tokens * transformer.shape.hiddenSize
     let gradient = scratch.state.pointer
     compute.pool.parallelRanges(count, grain: 1 << 14) { range, _ in
@@ -97,7 +113,8 @@ package final class TrainingPass {
         gradient, through: loss, hidden: states[layers].pointer, rows: batch.tokens, into: gradients,
         normed: scratch.normed.pointer, dnormed: scratch.dnormed.pointer, cancellation: cancellation)
     }
-    if let more = stateGradients[layers] { compute.add(gradient, more, count: count) }
+    let inner = try inner(total) ?? InnerGradients()
+    if let more = inner.states[layers] { compute.add(gradient, more.pointer, count: count) }
     for layer in (0..<layers).reversed() {
       let tape = tape(ofLayer: layer)
       if tape === spare {
@@ -107,8 +124,9 @@ package final class TrainingPass {
         transformer: transformer, compute: compute, weights: weights, precision: precision,
         rotaryTables: rotaryTables, scratch: scratch, attentionScratch: attentionScratch,
         linearScratch: linearScratch, gradients: gradients, cancellation: cancellation)
-      try backward(layer: layer, activations(layer, tape, output: nil), batch: batch)
-      if let more = stateGradients[layer] { compute.add(gradient, more, count: count) }
+      try backward(
+        layer: layer, activations(layer, tape, output: nil), batch: batch, projections: inner.projections[layer])
+      if let more = inner.states[layer] { compute.add(gradient, more.pointer, count: count) }
     }
     embeddingBackward(gradient, into: gradients)
     return total

@@ -32,7 +32,7 @@ struct PolicyGolden {
     return completions.enumerated().map { group, members in
       let prompt = prompts.values[group * width..<(group + 1) * width].map { Int32($0) }
       return SampledGroup(
-        prompt: PolicyPrompt(text: "", tokens: prompt, answer: nil),
+        example: Example(prompt: "", promptTokens: prompt, answer: nil),
         completions: members.enumerated().map { member, tokens in
           let length = Int(lengths.values[group * members.count + member])
           return SampledCompletion(

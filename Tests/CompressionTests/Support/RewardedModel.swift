@@ -37,10 +37,8 @@ extension WeightedReward {
 final class RewardedModel {
   let transformer: Transformer
   let tokenizer: Tokenizer
-  let parameters: Parameters
-  private let optimizer: AdamW
-  private let gradients: ParameterBlock
-  private let pass: TrainingPass
+  private let trainer: Trainer
+  private let tokens: Int
   private let compute: Compute
   private var steps = 0
 
@@ -49,16 +47,13 @@ final class RewardedModel {
     compute = try Engine.compute
     transformer = model.transformer
     tokenizer = model.checkpoint.tokenizer
-    parameters = Parameters(transformer, copying: model.history.current, pool: compute.pool)
-    optimizer = AdamW(parameters.layout)
-    gradients = ParameterBlock(parameters.layout)
-    pass = TrainingPass(
-      transformer, batch: Batch(lengths: [64, tokens - 64]), plan: .keepAll(transformer), compute: compute)
+    trainer = Trainer(model.state, batch: Batch(lengths: [64, tokens - 64]), compute: compute)
+    self.tokens = tokens
   }
 
-  func prompts(_ examples: [TaskExample]) throws -> [PolicyPrompt] {
+  func prompts(_ examples: [TaskExample]) throws -> [Example] {
     try examples.map {
-      PolicyPrompt(text: $0.prompt, tokens: try tokenizer.encode($0.prompt), answer: $0.answer)
+      Example(prompt: $0.prompt, promptTokens: try tokenizer.encode($0.prompt), answer: $0.answer)
     }
   }
 
@@ -67,25 +62,21 @@ final class RewardedModel {
     let texts = try examples.map { example in
       (try tokenizer.encode(example.prompt), try tokenizer.encode(example.answer) + tokenizer.endTokens.prefix(1))
     }
-    let targets = texts.flatMap { prompt, answer in prompt.dropLast().map { _ in Int32(-1) } + answer }
-    let loss = CrossEntropy(targets: targets, scale: 1 / Float(targets.count { $0 >= 0 }))
-    gradients.clear(pool: compute.pool)
-    try pass.forward(
-      texts.flatMap { $0 + $1.dropLast() }, batch: Batch(lengths: texts.map { $0.0.count + $0.1.count - 1 }),
-      weights: parameters, cancellation: Cancellation())
-    let total = try pass.backward(
-      through: loss, weights: parameters, into: gradients, cancellation: Cancellation())
-    _ = try optimizer.step(parameters, gradients, learningRate: learningRate, compute: compute)
-    return total / Double(loss.validRows)
+    let batch = TrainingBatch(
+      lengths: texts.map { $0.0.count + $0.1.count - 1 }, tokens: texts.flatMap { $0 + $1.dropLast() },
+      targets: texts.flatMap { prompt, answer in prompt.dropLast().map { _ in Int32(-1) } + answer })
+    return try trainer.step(
+      [batch], lesson: NextTokenLesson(), learningRate: learningRate, cancellation: Cancellation()
+    ).loss
   }
 
   /// One step of policy optimisation, on completions that it draws itself.
   func explore(
-    _ prompts: [PolicyPrompt], sampler: GroupSampler, rewards: [WeightedReward], learningRate: Double,
+    _ prompts: [Example], sampler: GroupSampler, rewards: [WeightedReward], learningRate: Double,
     normalisation: PolicyNormalisation = .dapo
   ) throws -> (reward: Double, metrics: PolicyMetrics, degenerate: Int) {
     let groups = try sampler.sample(
-      prompts, step: steps, transformer: transformer, weights: parameters, tokenizer: tokenizer, compute: compute,
+      prompts, step: steps, transformer: transformer, weights: trainer.parameters, tokenizer: tokenizer, compute: compute,
       monitor: Monitor())
     steps += 1
     let judged = try rewards.judge(groups, monitor: Monitor(), diagnostics: Diagnostics())
@@ -94,18 +85,17 @@ final class RewardedModel {
       groups, advantages: advantages, normalisation: normalisation, maximumTokens: sampler.maximumTokens)
     var options = PolicyOptions()
     options.temperature = sampler.temperature
-    gradients.clear(pool: compute.pool)
-    let metrics = try pass.addPolicyGradient(
-      sequences, options: options, weights: parameters, into: gradients, cancellation: Cancellation())
-    _ = try optimizer.step(parameters, gradients, learningRate: learningRate, compute: compute)
+    let lesson = PolicyLesson(sequences, options: options, tokens: tokens)
+    _ = try trainer.step(
+      lesson.batches, lesson: lesson, learningRate: learningRate, cancellation: Cancellation())
     let all = advantages.rewards.flatMap { $0 }
-    return (all.reduce(0, +) / Double(all.count), metrics, advantages.degenerateGroups)
+    return (all.reduce(0, +) / Double(all.count), lesson.metrics, advantages.degenerateGroups)
   }
 
   /// The mean reward of completions, without learning anything.
-  func meanReward(_ prompts: [PolicyPrompt], sampler: GroupSampler, rewards: [WeightedReward]) throws -> Double {
+  func meanReward(_ prompts: [Example], sampler: GroupSampler, rewards: [WeightedReward]) throws -> Double {
     let groups = try sampler.sample(
-      prompts, step: 1 << 20, transformer: transformer, weights: parameters, tokenizer: tokenizer, compute: compute,
+      prompts, step: 1 << 20, transformer: transformer, weights: trainer.parameters, tokenizer: tokenizer, compute: compute,
       monitor: Monitor())
     let judged = try rewards.judge(groups, monitor: Monitor(), diagnostics: Diagnostics())
     let all = try Advantages(judged, weights: rewards.map(\.weight)).rewards.flatMap { $0 }

@@ -66,14 +66,15 @@ struct TrainingFamily {
 }
 
 extension Trainer {
-  /// One step, on the next token unless said otherwise.
+  /// One step on the next token.
   @discardableResult
   func train(
-    _ batches: [[Int32]], length: Int = TrainingFamily.batch.length, objective: TrainingObjective = .nextToken,
+    _ batches: [[Int32]], length: Int = TrainingFamily.batch.length,
     learningRate: Double = TrainingFamily.learningRate, cancellation: Cancellation = Cancellation()
   ) throws -> StepReport {
     try step(
-      batches, length: length, objective: objective, learningRate: learningRate, cancellation: cancellation)
+      batches.map { TrainingBatch($0, length: length) }, lesson: NextTokenLesson(), learningRate: learningRate,
+      cancellation: cancellation)
   }
 
   /// Every float of weights, moments and gradients.

@@ -98,6 +98,12 @@ private func wide(_ values: [Float]) -> [Double] { values.map(Double.init) }
     #expect(fault(row, row64, 1e-12, 2e-6) == nil, "\(random)")
     #expect(abs(ck_log_sum_exp(student, V) - ck_log_sum_exp_f64(wide(student), V)) < 1e-6)
     for temperature in [1, 2] as [Float] {
+      var logs = student, probabilities = student, logs64 = wide(student), probabilities64 = wide(student)
+      ck_distribution(&logs, &probabilities, student, V, temperature)
+      ck_distribution_f64(&logs64, &probabilities64, wide(student), V, Double(temperature))
+      #expect(fault(logs, logs64, 1e-6, 1e-6) == nil, "\(random)")
+      #expect(fault(probabilities, probabilities64, 1e-12, 3e-6) == nil, "\(random)")
+      #expect(abs(probabilities64.reduce(0, +) - 1) < 1e-12)
       var row = student, scratch = teacher, row64 = wide(student), scratch64 = wide(teacher)
       let divergence = ck_forward_kl_backward(&row, &scratch, V, temperature, 2)
       let divergence64 = ck_forward_kl_backward_f64(&row64, &scratch64, V, Double(temperature), 2)

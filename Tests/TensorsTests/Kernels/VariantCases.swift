@@ -170,6 +170,11 @@ private let lossCases = [
     K.ck_logsumexp_update(&maximum, &sum, logits.pointer, n)
     return [Double(maximum), sum, K.ck_log_sum_exp(logits.pointer, n)]
   },
+  VariantCase("distribution", absolute: 1e-6, relative: 2e-6) { K, n, inputs in
+    let logits = inputs.strip(n, scale: 3), logs = inputs.strip(n, scale: 1), probabilities = inputs.strip(n, scale: 1)
+    K.ck_distribution(logs.pointer, probabilities.pointer, logits.pointer, n, 1.5)
+    return all(logs, probabilities)
+  },
   VariantCase("cross_entropy_backward", absolute: 1e-6, relative: 2e-6) { K, n, inputs in
     let logits = inputs.strip(n, scale: 3)
     let loss = K.ck_cross_entropy_backward(logits.pointer, n / 2, n, 0.5)

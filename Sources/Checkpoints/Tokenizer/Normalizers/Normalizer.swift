@@ -13,11 +13,20 @@ enum NormalizerStep: Sendable {
   case characterMap(CharacterMap)
 }
 
-/// A piece of text, and whether it begins where the whole text begins.
+/// Where a piece of text begins.
+enum PieceStart {
+  /// Where the whole text begins: `prepend_scheme` "first" of Metaspace asks for it. A step that takes the first
+  /// characters away ends it.
+  case text
+  /// Where a text goes on that was encoded before: nothing is put before it.
+  case continuation
+  case inside
+}
+
+/// A piece of text, and where it begins.
 struct TextPiece {
   var bytes: [UInt8]
-  /// `prepend_scheme` "first" of Metaspace asks for it. A step that takes the first characters away ends it.
-  var isAtStart: Bool
+  var start: PieceStart
 }
 
 /// Runs the steps, on one thread.
@@ -48,7 +57,8 @@ struct Normalizer {
   func normalize(_ piece: inout TextPiece) throws(TokenizerFault) {
     for (step, replacer) in zip(steps, replacers) {
       switch step {
-      case .prepend(let text): if !piece.bytes.isEmpty { piece.bytes = text + piece.bytes }
+      case .prepend(let text):
+        if !piece.bytes.isEmpty, piece.start != .continuation { piece.bytes = text + piece.bytes }
       case .replace: if let replacer { try replacer.replace(&piece) }
       case .form(let form): piece.bytes = form.normalize(piece.bytes)
       case .lowercase: piece.bytes = Self.lowercase(piece.bytes)
@@ -98,7 +108,7 @@ struct Normalizer {
       return start..<end
     }
     guard kept != 0..<piece.bytes.count else { return }
-    if kept.lowerBound > 0 { piece.isAtStart = false }
+    if kept.lowerBound > 0, piece.start == .text { piece.start = .inside }
     piece.bytes = Array(piece.bytes[kept])
   }
 }

@@ -32,11 +32,13 @@ struct Replacer {
     var output: [UInt8] = []
     output.reserveCapacity(text.count)
     var taken = 0
-    var isAtStart = piece.isAtStart
+    var start = piece.start
     func take(_ match: Range<Int>) throws(TokenizerFault) {
       // `tokenizers` counts the new text to the last of the characters that it replaces.
       let characters = text[match].count { $0 & 0xC0 != 0x80 }
-      if match.lowerBound == 0, characters > 1 || characters == 1 && content.isEmpty { isAtStart = false }
+      if match.lowerBound == 0, characters > 1 || characters == 1 && content.isEmpty, start == .text {
+        start = .inside
+      }
       output += text[taken..<match.lowerBound]
       output += content
       taken = match.upperBound
@@ -61,7 +63,7 @@ struct Replacer {
     if taken == 0, output.isEmpty { return }
     output += text[taken...]
     try Normalizer.check(output.count)
-    piece = TextPiece(bytes: output, isAtStart: isAtStart)
+    piece = TextPiece(bytes: output, start: start)
   }
 
   /// The first place of `literal` in `text` at `start` or behind.

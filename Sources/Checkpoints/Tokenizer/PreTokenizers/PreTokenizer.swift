@@ -50,23 +50,22 @@ struct PreTokenizer {
   }
 
   /// Calls `word` with the words of `text`, front to back; none is empty.
-  /// - Parameter isAtStart: whether `text` begins where the whole text begins.
   func forEachWord(
-    of text: UnsafeRawBufferPointer, isAtStart: Bool, _ word: (UnsafeRawBufferPointer) throws -> Void
+    of text: UnsafeRawBufferPointer, start: PieceStart, _ word: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    if !text.isEmpty { try run(0, text, isAtStart, word) }
+    if !text.isEmpty { try run(0, text, start, word) }
   }
 
   private func run(
-    _ index: Int, _ piece: UnsafeRawBufferPointer, _ isAtStart: Bool, _ word: (UnsafeRawBufferPointer) throws -> Void
+    _ index: Int, _ piece: UnsafeRawBufferPointer, _ start: PieceStart, _ word: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     guard index < steps.count else { return try word(piece) }
     func next(_ range: Range<Int>) throws {
       try run(
-        index + 1, UnsafeRawBufferPointer(rebasing: piece[range]), isAtStart && range.lowerBound == 0, word)
+        index + 1, UnsafeRawBufferPointer(rebasing: piece[range]), range.lowerBound == 0 ? start : .inside, word)
     }
     func rewritten(_ bytes: [UInt8]) throws {
-      try bytes.withUnsafeBytes { try run(index + 1, $0, isAtStart, word) }
+      try bytes.withUnsafeBytes { try run(index + 1, $0, start, word) }
     }
     switch steps[index] {
     case .split(_, let behavior, let inverted):
@@ -87,8 +86,8 @@ struct PreTokenizer {
       try split(piece, at: kind, Splitter(behavior), next)
     case .words: try splitWords(piece, next)
     case .prefixSpace:
-      if piece.first == UInt8(ascii: " ") {
-        try run(index + 1, piece, isAtStart, word)
+      if piece.first == UInt8(ascii: " ") || start == .continuation {
+        try run(index + 1, piece, start, word)
       } else {
         try rewritten([UInt8(ascii: " ")] + piece)
       }
@@ -97,12 +96,12 @@ struct PreTokenizer {
       ByteAlphabet.append(piece, to: &bytes)
       try rewritten(bytes)
     case .metaspace(let metaspace):
-      let bytes = metaspace.rewrite(piece, isAtStart: isAtStart)
+      let bytes = metaspace.rewrite(piece, start: start)
       guard metaspace.splits else { return try rewritten(bytes) }
       try bytes.withUnsafeBytes { bytes in
         try split(bytes, at: metaspace.replacement, Splitter(.mergedWithNext)) { range in
           try run(
-            index + 1, UnsafeRawBufferPointer(rebasing: bytes[range]), isAtStart && range.lowerBound == 0, word)
+            index + 1, UnsafeRawBufferPointer(rebasing: bytes[range]), range.lowerBound == 0 ? start : .inside, word)
         }
       }
     }
@@ -160,10 +159,10 @@ struct PreTokenizer {
 
 extension Metaspace {
   /// `piece` with its spaces replaced and one put before it if the scheme wants that.
-  fileprivate func rewrite(_ piece: UnsafeRawBufferPointer, isAtStart: Bool) -> [UInt8] {
+  fileprivate func rewrite(_ piece: UnsafeRawBufferPointer, start: PieceStart) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(piece.count + piece.count / 4 + replacement.count)
-    let isWanted = scheme == .always || scheme == .first && isAtStart
+    let isWanted = start == .text ? scheme != .never : start == .inside && scheme == .always
     if isWanted, piece.first != UInt8(ascii: " "), !piece.starts(with: replacement) { output += replacement }
     for byte in piece { if byte == UInt8(ascii: " ") { output += replacement } else { output.append(byte) } }
     return output

@@ -1,0 +1,75 @@
+// distill/start: a run begins, at step 0, and waits to be told to go.
+
+package import JSON
+
+package enum DistillStart: Method {
+  package static let name = "distill/start"
+
+  package struct Params: MethodParams {
+    package let name: String?
+    package let student: ModelParam
+    /// Nil: what the student was before it was pruned or shrunk.
+    package let teacher: ModelParam?
+    package let dataset: String
+    /// Nil: chosen by what was cut.
+    package let objectives: [ObjectiveParam]?
+    package let balance: String?
+    package let optimizer: OptimizerParam
+    package let schedule: ScheduleParam
+    package let steps: Int
+    /// Nil: about 2048 tokens at once, and 4096 a step.
+    package let batch: Int?
+    package let accumulation: Int?
+    package let precision: String
+    package let seed: Int
+    package let shuffle: Bool
+    package let teacherCache: String
+    /// Bytes that activations may take; nil keeps those of all layers.
+    package let activationBytes: Int?
+    /// 0: never refuse a step for its loss.
+    package let explosion: Double
+
+    package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      name = try fields.optionalName("name")
+      student = try ModelParam(try fields.value("student"), at: fields.path(of: "student"))
+      teacher = try fields.optionalModel("teacher")
+      dataset = try fields.string("dataset")
+      objectives = try fields.optionalObjectives("objectives")
+      balance = try fields.optionalString("balance", oneOf: ["fixed", "dynamic"])
+      optimizer = try fields.section("optimizer", OptimizerParam.init)
+      schedule = try fields.section("schedule", ScheduleParam.init)
+      steps = try fields.int("steps", in: 1...100_000_000, default: 100)
+      batch = try fields.optionalInt("batch", in: 1...4096)
+      accumulation = try fields.optionalInt("accumulation", in: 1...4096)
+      precision = try fields.precision()
+      seed = try fields.int("seed", in: 0...Int.max, default: 0)
+      shuffle = try fields.bool("shuffle", default: true)
+      teacherCache = try fields.optionalString("teacherCache", oneOf: ["none", "fp32", "bf16"]) ?? "fp32"
+      activationBytes = try fields.optionalInt("activationBytes", in: 0...Int.max)
+      explosion = try fields.double("explosion", in: 0...1e6, default: 4)
+    }
+  }
+
+  /// Why these objectives.
+  package struct Choice: Sendable {
+    let json: JSON
+
+    package init(recipe: String, reason: String) { json = ["name": JSON(recipe), "reason": JSON(reason)] }
+  }
+
+  /// - Parameter objectives: as they are taught, every default filled in.
+  package static func result(
+    _ run: RunFacts, objectives: [ObjectiveFacts], balance: String, recipe: Choice?, tokensPerStep: Int,
+    memoryBytes: Int, diagnostics: JSON, seconds: Double
+  ) -> JSON {
+    var result = run.members
+    result["objectives"] = .array(objectives.map(\.json))
+    result["balance"] = JSON(balance)
+    result["recipe"] = recipe?.json ?? .null
+    result["tokensPerStep"] = JSON(tokensPerStep)
+    result["memoryBytes"] = JSON(memoryBytes)
+    result["diagnostics"] = diagnostics
+    result["seconds"] = JSON(seconds)
+    return .object(result)
+  }
+}
