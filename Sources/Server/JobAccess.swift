@@ -9,6 +9,7 @@ enum Resource: Hashable, Sendable {
   case model(String)
   case dataset(String)
   case scores(String)
+  case run(String)
   case plugins
 }
 

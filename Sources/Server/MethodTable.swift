@@ -11,4 +11,4 @@ let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 private let allRoutes: [Route] =
   statusRoutes + modelRoutes + generationRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes
   + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes + divergenceRoutes
-  + sensitivityRoutes + selftestRoutes
+  + sensitivityRoutes + distillRoutes + selftestRoutes

@@ -29,6 +29,18 @@ extension ServerContext {
     return Configured(refiner, parameters: try values(refiner.description, param.parameters, at: param.path))
   }
 
+  func objective(_ param: MethodParam) throws -> Configured<any Objective> {
+    let objective = try plugins.objective(id: param.plugin)
+    return Configured(
+      objective, parameters: try values(objective.description.method, param.parameters, at: param.path))
+  }
+
+  func featureObjective(_ param: MethodParam) throws -> Configured<any FeatureObjective> {
+    let objective = try plugins.featureObjective(id: param.plugin)
+    return Configured(
+      objective, parameters: try values(objective.description.method, param.parameters, at: param.path))
+  }
+
   /// Puts compensators into `plan`: at most one for matrices and one for blocks.
   func compensate(_ plan: inout PruningPlan, with params: [MethodParam]) throws {
     for param in params {

@@ -21,7 +21,10 @@ final class Registry<Value: Sendable>: Sendable {
   }
 
   /// Adds a value under a name, or under one that is made up; nil if the name is taken.
-  func add(_ value: Value, name: String? = nil) -> String? {
+  func add(_ value: Value, name: String? = nil) -> String? { add(name: name) { _ in value }?.name }
+
+  /// The same for a value that is made knowing its name.
+  func add(name: String?, _ make: (_ name: String) -> Value) -> (name: String, value: Value)? {
     state.withLock { state in
       var chosen = name ?? ""
       while chosen.isEmpty || (name == nil && state.values[chosen] != nil) {
@@ -29,8 +32,9 @@ final class Registry<Value: Sendable>: Sendable {
         chosen = "\(prefix)\(state.numbered)"
       }
       guard state.values[chosen] == nil else { return nil }
+      let value = make(chosen)
       state.values[chosen] = value
-      return chosen
+      return (chosen, value)
     }
   }
 

@@ -44,13 +44,14 @@ extension ResponseError {
   init(_ error: ServerError) {
     switch error {
     case .modelNotFound(_, let names), .datasetNotFound(_, let names), .scoresNotFound(_, let names),
-      .sensitivityNotFound(_, let names), .builtinNotFound(_, let names):
+      .sensitivityNotFound(_, let names), .builtinNotFound(_, let names), .runNotFound(_, let names):
       self.init(failed: error.kind, error.message, module: "Server", facts: ["known": JSON(names)])
     case .tooManyRequests(let limit):
       self.init(
         failed: error.kind, error.message, module: "Server",
         facts: ["limit": JSON(limit), "retryAfterMs": 100])
-    case .modelExists, .datasetExists, .textUnreadable, .methodTwice, .jobNotFound, .shuttingDown:
+    case .modelExists, .datasetExists, .textUnreadable, .runExists, .runFinished, .runStepBehind, .methodTwice,
+      .jobNotFound, .shuttingDown:
       self.init(failed: error.kind, error.message, module: "Server")
     }
   }

@@ -39,6 +39,8 @@ final class Scheduler: Sendable {
     var numbered = 0
     var stopped = false
     var lanes = Lane.allCases.count
+    /// Asked for work of the compute lane that nobody waits for, when nothing else is there.
+    var background: (@Sendable () -> (() -> Void)?)?
   }
 
   private let gate = Gate(State())
@@ -66,13 +68,18 @@ final class Scheduler: Sendable {
     if let refusal { throw refusal }
   }
 
+  /// Has `next` asked for work whenever the compute lane has no job; it answers at once, nil for none. Asked again after
+  /// every change here, so whoever has new work for it ends a job.
+  func setBackground(_ next: @escaping @Sendable () -> (() -> Void)?) { gate.withLock { $0.background = next } }
+
   // MARK: Lanes
 
   /// Waits for the next piece of work of a lane; nil when the scheduler stops.
   private func nextTask(_ lane: Lane) -> (() -> Void)? {
     let task: (() -> Void)?? = gate.wait { state in
       if state.stopped { return .some(nil) }
-      return (lane == .control ? self.takePreparation(&state) : self.takeWork(lane, &state)).map { .some($0) }
+      let work = lane == .control ? self.takePreparation(&state) : self.takeWork(lane, &state)
+      return (work ?? (lane == .compute ? state.background?() : nil)).map { .some($0) }
     }
     return task ?? nil
   }

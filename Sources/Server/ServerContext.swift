@@ -16,6 +16,9 @@ final class ServerContext: Sendable {
   let scores = Registry<ScoreSet>(prefix: "s")
   let sensitivities = Registry<LoadedSensitivity>(prefix: "v")
   let unitScores = Registry<UnitScores>(prefix: "u")
+  let runs = Registry<LoadedRun>(prefix: "run")
+  /// How often runs that go by themselves had their turn.
+  let turns = Mutex(0)
   let statistics = StatisticsStore()
   let scheduler: Scheduler
   let outbox: Outbox
@@ -40,6 +43,7 @@ final class ServerContext: Sendable {
         },
         parallelFor: { count, body in pool.parallelFor(count) { iteration, _ in body(iteration) } },
         linearAlgebra: { () throws(BLASError) in try LinearAlgebra(pool: pool) }))
+    scheduler.setBackground { [weak self] in self?.backgroundStep() }
   }
 
   var threads: Int { pool.threads }

@@ -9,6 +9,10 @@ enum ServerError: Error, Equatable {
   case textUnreadable(path: String, reason: String)
   case scoresNotFound(name: String, scores: [String])
   case sensitivityNotFound(name: String, sensitivities: [String])
+  case runNotFound(run: String, runs: [String])
+  case runExists(name: String)
+  case runFinished(run: String, steps: Int)
+  case runStepBehind(run: String, step: Int, asked: Int)
   case methodTwice(kind: String)
   case jobNotFound(job: String)
   case tooManyRequests(limit: Int)
@@ -25,6 +29,10 @@ enum ServerError: Error, Equatable {
     case .textUnreadable: "textUnreadable"
     case .scoresNotFound: "scoresNotFound"
     case .sensitivityNotFound: "sensitivityNotFound"
+    case .runNotFound: "runNotFound"
+    case .runExists: "runExists"
+    case .runFinished: "runFinished"
+    case .runStepBehind: "runStepBehind"
     case .methodTwice: "methodTwice"
     case .jobNotFound: "jobNotFound"
     case .tooManyRequests: "tooManyRequests"
@@ -54,6 +62,14 @@ enum ServerError: Error, Equatable {
     case .sensitivityNotFound(let name, let sensitivities):
       return "There is no sensitivity \"\(name)\" of this model. "
         + listed(sensitivities, "None was measured yet; see evaluate/sensitivity.")
+    case .runNotFound(let run, let runs):
+      return "There is no run \"\(run)\". " + listed(runs, "None was started yet; see distill/start.")
+    case .runExists(let name):
+      return "A run named \"\(name)\" exists already. Give another `name`, or end it with distill/stop."
+    case .runFinished(let run, let steps):
+      return "The run \"\(run)\" has taken all of its \(steps) steps. Commit it, and start another from there."
+    case .runStepBehind(let run, let step, let asked):
+      return "The run \"\(run)\" is at step \(step) already and cannot go on until step \(asked)."
     case .methodTwice(let kind):
       return "`compensation` names two plugins of the kind \(kind); one of each kind can be used."
     case .jobNotFound(let job):

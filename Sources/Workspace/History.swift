@@ -45,13 +45,15 @@ package final class History: Sendable {
   /// Makes a child of the current revision with these tensors, and moves the current branch to it.
   @discardableResult
   package func commit(_ operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) -> Revision {
-    state.withLock { state in
-      let revision = Revision(
-        id: "r\(state.next)", parent: state.current, operation: operation, tensors: tensors)
-      state.next += 1
-      state.revisions[revision.id] = revision
-      state.moveBranch(to: revision)
-      return revision
+    state.withLock { $0.commit(operation, tensors: tensors, under: $0.current) }
+  }
+
+  /// Makes a child of the revision `parent`, and moves the current branch to it.
+  package func commit(
+    _ operation: Operation, tensors: OrderedDictionary<String, StoredTensor>, under parent: String
+  ) throws(WorkspaceError) -> Revision {
+    try state.withLock { (state) throws(WorkspaceError) in
+      state.commit(operation, tensors: tensors, under: try state.revision(parent))
     }
   }
 
@@ -165,6 +167,16 @@ extension History.State {
     guard let revision = revisions[id] else {
       throw .revisionNotFound(id: id, newest: revisions.keys.last ?? "r0")
     }
+    return revision
+  }
+
+  fileprivate mutating func commit(
+    _ operation: Operation, tensors: OrderedDictionary<String, StoredTensor>, under parent: Revision
+  ) -> Revision {
+    let revision = Revision(id: "r\(next)", parent: parent, operation: operation, tensors: tensors)
+    next += 1
+    revisions[revision.id] = revision
+    moveBranch(to: revision)
     return revision
   }
 

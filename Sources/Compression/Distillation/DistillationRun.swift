@@ -2,7 +2,7 @@
 
 package import OrderedCollections
 package import Tensors
-import Transformers
+package import Transformers
 package import Workspace
 
 /// How a run is carried out.
@@ -152,7 +152,7 @@ package final class DistillationRun: @unchecked Sendable {
     }
     do {
       let report = try trainer.step(
-        batches, lesson: lesson, learningRate: options.schedule.rate(atStep: min(steps, options.schedule.steps)),
+        batches, lesson: lesson, learningRate: options.schedule.rate(atStep: min(steps + 1, options.schedule.steps)),
         cancellation: monitor.cancellation)
       recentLoss.take(report.loss)
       tokens += report.tokens
@@ -212,12 +212,51 @@ package final class DistillationRun: @unchecked Sendable {
     return tensors
   }
 
+  /// What made the student, for its history.
+  package func operation(teacher name: String?) -> Operation {
+    var details: OrderedDictionary<String, String> = [
+      "steps": "\(steps)", "tokens": "\(tokens)", "dataset": dataset.digest, "seed": "\(options.seed)",
+      "learningRate": "\(options.schedule.learningRate)", "batch": "\(options.batch)",
+      "accumulation": "\(options.accumulation)", "precision": options.training.precision.rawValue,
+      "balance": plan.balance.rawValue,
+    ]
+    if let teacher, let name { details["teacher"] = "\(name) \(teacher.revision.id)" }
+    for (index, term) in plan.objectives.enumerated() {
+      details["objective.\(index)"] =
+        "\(term.objective.summary) weight \(term.weight) temperature \(term.temperature)"
+        + (term.squaresTemperature ? " squared" : "")
+    }
+    for (index, term) in plan.features.enumerated() {
+      let pairs = term.pairs.map { "\($0.student):\($0.teacher)" }.joined(separator: " ")
+      details["feature.\(index)"] =
+        "\(term.objective.summary) weight \(term.weight) \(term.place.rawValue) \(pairs)"
+    }
+    let taught = (plan.objectives.map(\.objective.id) + plan.features.map(\.objective.id)).joined(separator: " + ")
+    return Operation(
+      method: "distill/commit", summary: "\(taught), \(steps) steps, \(tokens) tokens", details: details,
+      calibration: [dataset.digest])
+  }
+
   /// Goes back to a point that was saved.
   func restore(_ trainer: Trainer, tokens: Int, recentLoss: RecentLoss) {
     self.trainer = trainer
     self.tokens = tokens
     self.recentLoss = recentLoss
   }
+}
+
+/// Bytes that a run takes at most beside the models: weights, gradients and moments of the student, activations, logits.
+package func runBytes(
+  student: Transformer, teacher: Transformer?, plan: LossPlan, options: RunOptions, length: Int, threads: Int
+) -> Int {
+  let batch = Batch(sequences: options.batch, length: length)
+  let state = 4 * 4 * ParameterLayout(student).count
+  let kept = options.training.activationBudget == nil ? student.shape.layers * student.keptBytesPerToken : 0
+  let budget = options.training.activationBudget ?? 0
+  let activations = batch.tokens * (student.trainingBytesPerToken + kept) + budget
+  let looking = batch.tokens * (teacher.map { $0.activationBytesPerToken + 8 * $0.shape.hiddenSize } ?? 0)
+  let logits = (64 << 20) + threads * 6 * 4 * plan.vocabulary
+  return state + activations + looking + logits
 }
 
 /// An exponential mean of the loss over about the last 20 steps, corrected for its beginning.

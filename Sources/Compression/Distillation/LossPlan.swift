@@ -135,15 +135,3 @@ package struct LossPlan: Sendable {
     try require(total > 0, "at least one weight above 0")
   }
 }
-
-extension Configured where Method == any Objective {
-  package var id: String { method.description.method.id }
-}
-
-extension Configured where Method == any FeatureObjective {
-  package var id: String { method.description.method.id }
-}
-
-extension Configured where Method == any Reward {
-  package var id: String { method.description.method.id }
-}

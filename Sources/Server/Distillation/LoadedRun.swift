@@ -1,0 +1,150 @@
+// A run that the server holds: the distillation itself, which only the compute lane touches, and what everybody may know of
+// it at any moment.
+
+import Checkpoints
+import Compression
+import JSONRPC
+import Synchronization
+import Tensors
+import WireTypes
+import Workspace
+
+final class LoadedRun: Sendable {
+  /// Where it stands.
+  enum Phase: String, Sendable { case waiting, running, finished, failed }
+
+  private struct State {
+    var phase = Phase.waiting
+    /// Where a run that goes by itself pauses.
+    var until = 0
+    var step = 0
+    var epoch = 0.0
+    var tokens = 0
+    var history: [StepFacts] = []
+    var failure: (kind: String, message: String)?
+    /// Seconds of a step, a running mean.
+    var pace: Double?
+  }
+
+  /// Of the last steps as many are remembered.
+  private static let historyLimit = 10_000
+
+  let name: String
+  let student: LoadedModel
+  let teacher: LoadedModel?
+  let dataset: String
+  let run: DistillationRun
+  let forkedFrom: (run: String, step: Int)?
+  /// Raised when the run is stopped, so that a step under way ends.
+  let cancellation = Cancellation()
+  private let sparsity: Double
+  private let state: Mutex<State>
+
+  init(
+    _ run: DistillationRun, name: String, student: LoadedModel, teacher: LoadedModel?, dataset: String,
+    forkedFrom: LoadedRun? = nil
+  ) {
+    self.run = run
+    self.name = name
+    self.student = student
+    self.teacher = teacher
+    self.dataset = dataset
+    self.forkedFrom = forkedFrom.map { ($0.name, run.steps) }
+    let revision = run.student.revision
+    sparsity = Double(revision.prunedCount) / Double(max(1, revision.parameterCount))
+    var state = State()
+    state.step = run.steps
+    state.epoch = run.epochs
+    state.tokens = run.tokens
+    state.phase = run.steps >= run.options.schedule.steps ? .finished : .waiting
+    if let forkedFrom { state.history = forkedFrom.state.withLock { $0.history } }
+    self.state = Mutex(state)
+  }
+
+  var phase: Phase { state.withLock { $0.phase } }
+  var steps: Int { run.options.schedule.steps }
+
+  var facts: RunFacts {
+    let now = state.withLock { $0 }
+    return RunFacts(
+      run: name, state: now.phase.rawValue, student: (student.name, run.student.revision.id),
+      teacher: teacher.flatMap { model in run.teacher.map { (model.name, $0.revision.id) } }, dataset: dataset,
+      step: now.step, steps: steps, epoch: now.epoch, tokens: now.tokens, sparsity: sparsity, forkedFrom: forkedFrom,
+      failure: now.failure)
+  }
+
+  func history(_ count: Int) -> [StepFacts] { state.withLock { Array($0.history.suffix(count)) } }
+
+  // MARK: Going by itself
+
+  /// - Parameter until: the step where it pauses; nil: the last.
+  func resume(until: Int?) {
+    state.withLock { state in
+      guard state.step < steps else { return }
+      state.until = min(until ?? steps, steps)
+      if state.until > state.step {
+        state.phase = .running
+        state.failure = nil
+      }
+    }
+  }
+
+  func pause() {
+    state.withLock { if $0.phase == .running { $0.phase = .waiting } }
+  }
+
+  /// Whether it wants to take a step by itself.
+  var wantsStep: Bool { state.withLock { $0.phase == .running } && !cancellation.isCancelled }
+
+  // MARK: On the compute lane
+
+  /// Takes a step and remembers what it did.
+  /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too.
+  func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepFacts {
+    do {
+      try student.checkpoint.requireIntact()
+      try teacher?.checkpoint.requireIntact()
+      let start = monotonicSeconds()
+      let metrics = try run.step(monitor: monitor, diagnostics: diagnostics)
+      try student.checkpoint.requireIntact()
+      try teacher?.checkpoint.requireIntact()
+      return note(metrics, seconds: monotonicSeconds() - start)
+    } catch let error as Cancelled {
+      throw error
+    } catch {
+      let response = ResponseError(error)
+      state.withLock { state in
+        state.phase = .failed
+        state.failure = (response.kind ?? "unknown", response.message)
+      }
+      throw error
+    }
+  }
+
+  private func note(_ metrics: StepMetrics, seconds: Double) -> StepFacts {
+    let (done, epochs, tokens) = (run.steps, run.epochs, run.tokens)
+    return state.withLock { state in
+      state.pace = state.pace.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
+      let facts = StepFacts(
+        step: metrics.step, epoch: epochs, loss: metrics.report.loss,
+        parts: metrics.parts.map { ($0.name, $0.value) }, balance: metrics.balance,
+        gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
+        tokens: metrics.report.tokens, totalTokens: tokens,
+        tokensPerSecond: Double(metrics.report.tokens) / max(1e-9, seconds),
+        secondsLeft: state.pace.map { $0 * Double(max(0, steps - done)) },
+        teacherReused: Double(metrics.teacherReused) / Double(max(1, metrics.sequences)), sparsity: sparsity,
+        residentBytes: processMemory().resident, seconds: seconds)
+      state.step = done
+      state.epoch = epochs
+      state.tokens = tokens
+      state.failure = nil
+      state.history.append(facts)
+      if state.history.count > Self.historyLimit { state.history.removeFirst(Self.historyLimit / 10) }
+      switch state.phase {
+      case .running: if done >= state.until { state.phase = done >= steps ? .finished : .waiting }
+      case .waiting, .failed, .finished: state.phase = done >= steps ? .finished : .waiting
+      }
+      return facts
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// Runs that go on by themselves: one step at a time, in turns, whenever the compute lane has nothing else to do.
+
+import Compression
+import JSONRPC
+import Synchronization
+import Tensors
+import WireTypes
+
+extension ServerContext {
+  /// A step of the next run that wants one; nil if none does.
+  func backgroundStep() -> (() -> Void)? {
+    let wanting = runs.all.map(\.value).filter(\.wantsStep)
+    guard !wanting.isEmpty else { return nil }
+    let run = turns.withLock { turn in
+      turn += 1
+      return wanting[turn % wanting.count]
+    }
+    return { self.takeStep(run) }
+  }
+
+  private func takeStep(_ run: LoadedRun) {
+    let diagnostics = Diagnostics()
+    do {
+      let facts = try run.step(monitor: Monitor(cancellation: run.cancellation), diagnostics: diagnostics)
+      let params = RunProgress.params(run: run.name, state: run.phase.rawValue, facts)
+      try? outbox.send(
+        latest: Notification(method: RunProgress.name, params: params).json, key: "run \(run.name)")
+    } catch is Cancelled {
+      // The run is being stopped.
+    } catch {
+      log(.error, "The run \(run.name) has stopped: \(ResponseError(error).message)")
+    }
+    for diagnostic in diagnostics.all.kept where diagnostic.severity != .information {
+      log(.warning, "\(run.name): \(diagnostic.message)")
+    }
+  }
+}
