@@ -32,8 +32,10 @@ let plugins = [
   "cross-entropy",
   "depth-loss",
   "dsnot",
+  "exact-match",
   "feature-map",
   "fluctuation",
+  "format-regex",
   "forward-kl",
   "gblm",
   "gram-swap",
@@ -43,10 +45,12 @@ let plugins = [
   "jensen-shannon",
   "least-squares",
   "least-squares-dense",
+  "length",
   "magnitude",
   "mama",
   "mean-to-bias",
   "movement",
+  "numeric-answer",
   "owl",
   "regional-fit",
   "reverse-kl",
@@ -59,6 +63,7 @@ let plugins = [
   "sparsegpt",
   "symmetric-kl",
   "taylor",
+  "teacher-likelihood",
   "top-k-kl",
   "total-variation",
   "uniform",
@@ -68,11 +73,14 @@ let plugins = [
   "wanda-variant",
 ]
 
+/// What plugins link beside the C library and its mathematics.
+let pluginLibraries = ["format-regex": "pcre2-8"]
+
 /// C over the public header alone; `plugins/support` has what several of them compute.
 func plugin(_ name: String) -> Target {
   .target(
     name: name, path: "plugins/\(name)", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
-    linkerSettings: pluginLinking)
+    linkerSettings: pluginLinking + (pluginLibraries[name].map { [.linkedLibrary($0)] } ?? []))
 }
 
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
@@ -114,7 +122,7 @@ let package = Package(
     .target(
       name: "Workspace", dependencies: ["Checkpoints", "Tensors", "CMD", collections], swiftSettings: settings),
     .target(
-      name: "Compression", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", collections],
+      name: "Compression", dependencies: ["Workspace", "Transformers", "Checkpoints", "Tensors", "JSON", collections],
       swiftSettings: settings),
     .target(
       name: "PluginHost", dependencies: ["CPluginABI", "Compression", "Tensors", collections],

@@ -7,8 +7,9 @@ package struct GenerationOptions: Sendable, Equatable {
   /// Tokens to add to each prompt at most; at least 1.
   package var maximumTokens: Int
   package var sampling: SamplingOptions
-  /// Prompt number i draws from stream i of this seed.
+  /// Prompt number i draws from stream `firstStream` + i of this seed.
   package var seed: UInt64
+  package var firstStream: UInt64 = 0
   /// Tokens that end a text. The token that does is part of the result.
   package var endTokens: [Int32]
   package var wantsLogProbabilities: Bool
@@ -94,7 +95,7 @@ extension Transformer {
     let pass = DecodingPass(
       self, weights: weights, capacities: prompts.map { capacity($0, options) }, compute: compute)
     let sampler = Sampler(options.sampling, vocabularySize: shape.vocabularySize)
-    var streams = prompts.indices.map { RandomStream(seed: options.seed, stream: UInt64($0)) }
+    var streams = prompts.indices.map { RandomStream(seed: options.seed, stream: options.firstStream &+ UInt64($0)) }
     var added = prompts.map { _ in 0 }
     var last = prompts.map { _ in Int32(0) }
     var work = Work(prompts, options, monitor)
