@@ -43,8 +43,8 @@ struct RunModels {
 }
 
 extension ServerContext {
-  /// The models of a request. Without a teacher the student learns from what it was: its own first revision, or the
-  /// revision that it was shrunk from.
+  /// The models of a request. Without a teacher the student learns from what it was: its own first revision, or that of
+  /// the model that it was shrunk from.
   func runModels(_ params: DistillStart.Params) throws -> RunModels {
     let student = try model(params.student.model)
     let state = try student.state(params.student.revision)
@@ -55,7 +55,7 @@ extension ServerContext {
     }
     if let origin = student.shrunkFrom, let teacher = models.value(origin.model) {
       return RunModels(
-        student: student, studentState: state, teacher: teacher, teacherState: try teacher.state(origin.revision))
+        student: student, studentState: state, teacher: teacher, teacherState: try teacher.state("r0"))
     }
     return RunModels(student: student, studentState: state, teacher: student, teacherState: try student.state("r0"))
   }
