@@ -108,7 +108,7 @@ extension DatasetFacts {
     let dataset = loaded.dataset
     self.init(
       dataset: name, sequences: dataset.sequences, sequenceLength: dataset.sequenceLength,
-      tokens: dataset.tokens.count, digest: dataset.digest, source: loaded.source)
+      tokens: dataset.tokens.count, digest: dataset.digest, source: loaded.source, documents: loaded.documents)
   }
 }
 

@@ -116,6 +116,8 @@ final class LoadedModel: Sendable {
 struct LoadedDataset: Sendable {
   let dataset: Dataset
   let source: String
+  /// Nil for one text.
+  var documents: DocumentFacts?
 }
 
 private let builtinPrefix = "builtin:"

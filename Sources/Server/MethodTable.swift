@@ -9,6 +9,6 @@ let routes: [String: Route] = Dictionary(uniqueKeysWithValues: allRoutes.map { (
 let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 
 private let allRoutes: [Route] =
-  statusRoutes + modelRoutes + generationRoutes + datasetRoutes + pluginRoutes + importanceRoutes + maskRoutes
-  + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes + divergenceRoutes
-  + sensitivityRoutes + distillRoutes + selftestRoutes
+  statusRoutes + modelRoutes + generationRoutes + datasetRoutes + datasetGenerationRoutes + pluginRoutes
+  + importanceRoutes + maskRoutes + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes
+  + divergenceRoutes + sensitivityRoutes + distillRoutes + selftestRoutes

@@ -17,6 +17,7 @@ extension ResponseError {
     case let error as JSONFieldError: self.init(error)
     case let error as ServerError: self.init(error)
     case let error as CompressionError: self.init(error)
+    case let error as DataError: self.init(error)
     case let error as WorkspaceError: self.init(failed: error.kind, error.message, module: "Workspace")
     case let error as TransformerError: self.init(error)
     case let error as GenerationError: self.init(error)
@@ -94,6 +95,17 @@ extension ResponseError {
     default:
       self.init(failed: error.kind, error.message, module: "Transformers")
     }
+  }
+
+  private init(_ error: DataError) {
+    let facts: JSONObject =
+      switch error {
+      case .lineInvalid(_, let line, _): ["line": JSON(line)]
+      case .generationDiffers(let path, let setting, _, _): ["path": JSON(path), "setting": JSON(setting)]
+      case .generationUnreadable(let path, _): ["path": JSON(path)]
+      case .noLines, .endTokenMissing, .beginTokenMissing, .promptsMissing: [:]
+      }
+    self.init(failed: error.kind, error.message, module: "Compression", facts: facts)
   }
 
   private init(_ error: GenerationError) {

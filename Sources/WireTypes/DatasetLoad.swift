@@ -1,4 +1,4 @@
-// dataset/load: tokenises a text with a model's tokenizer and cuts it into sequences.
+// dataset/load: tokenises a text with a model's tokenizer and cuts it into sequences, or documents and packs them.
 
 package import JSON
 
@@ -12,14 +12,20 @@ package enum DatasetLoad: Method {
     case tokens([Int])
   }
 
+  package enum Format: Sendable, Equatable {
+    /// One text, cut into sequences of one length.
+    case text(random: Bool, seed: Int)
+    /// A document a line.
+    case jsonl(packing: String, endOfText: Bool)
+  }
+
   package struct Params: MethodParams {
     package let source: Source
     package let model: String
     package let sequenceLength: Int
     /// Nil: as many as there are.
     package let sequences: Int?
-    package let random: Bool
-    package let seed: Int
+    package let format: Format
     package let name: String?
     package let addSpecialTokens: Bool
 
@@ -39,10 +45,29 @@ package enum DatasetLoad: Method {
       model = try fields.string("model")
       sequenceLength = try fields.int("sequenceLength", in: 2...(1 << 20))
       sequences = try fields.optionalInt("sequences", in: 1...(1 << 20))
-      random = try fields.string("sampling", oneOf: ["contiguous", "random"], default: "contiguous") == "random"
-      seed = try fields.int("seed", in: 0...Int.max, default: 0)
+      format = try Self.format(source, &fields)
       name = try fields.optionalName("name")
       addSpecialTokens = try fields.bool("addSpecialTokens", default: false)
+    }
+
+    private static func format(_ source: Source, _ fields: inout JSONFields) throws(JSONFieldError) -> Format {
+      let isFile = if case .path(let path) = source { path.hasSuffix(".jsonl") } else { false }
+      let isTokens = if case .tokens = source { true } else { false }
+      let word = try fields.string("format", oneOf: ["text", "jsonl"], default: isFile ? "jsonl" : "text")
+      let random = try fields.optionalString("sampling", oneOf: ["contiguous", "random"])
+      let seed = try fields.int("seed", in: 0...Int.max, default: 0)
+      let packing = try fields.optionalString("packing", oneOf: packingWords)
+      let endOfText = try fields.optionalBool("endOfText")
+      if word == "jsonl" {
+        if isTokens { throw fields.error(.outOfRange, "format", expected: "\"text\" for `tokens`, which are one text") }
+        if random == "random" { throw fields.error(.outOfRange, "sampling", expected: "\"contiguous\" for documents") }
+        return .jsonl(packing: packing ?? packingWords[0], endOfText: endOfText ?? true)
+      }
+      for (key, isGiven) in [("packing", packing != nil), ("endOfText", endOfText != nil)] where isGiven {
+        throw fields.error(
+          .outOfRange, key, expected: "nothing here for one text: it is about documents (`format` \"jsonl\")")
+      }
+      return .text(random: random == "random", seed: seed)
     }
   }
 
@@ -54,16 +79,42 @@ package enum DatasetLoad: Method {
   }
 }
 
+/// How documents are put into sequences.
+let packingWords = ["none", "bestFit"]
+
 /// What a client knows of a dataset.
 package struct DatasetFacts: Sendable {
   let json: JSON
 
+  /// - Parameter documents: nil for one text.
   package init(
-    dataset: String, sequences: Int, sequenceLength: Int, tokens: Int, digest: String, source: String
+    dataset: String, sequences: Int, sequenceLength: Int, tokens: Int, digest: String, source: String,
+    documents: DocumentFacts? = nil
   ) {
-    json = [
+    var json: JSON = [
       "dataset": JSON(dataset), "sequences": JSON(sequences), "sequenceLength": JSON(sequenceLength),
       "tokens": JSON(tokens), "digest": JSON(digest), "source": JSON(source),
+    ]
+    if let documents { json["documents"] = documents.json }
+    self.json = json
+  }
+}
+
+/// What became of the documents of a dataset.
+package struct DocumentFacts: Sendable {
+  let json: JSON
+
+  /// - Parameters:
+  ///   - segments: documents and pieces of documents in the sequences.
+  ///   - validTokens: tokens that are predicted.
+  ///   - examples: prompts to sample from.
+  ///   - cut, tooLong, tooShort: documents that were cut into pieces, and what was left out.
+  package init(
+    packing: String, segments: Int, validTokens: Int, examples: Int, cut: Int, tooLong: Int, tooShort: Int
+  ) {
+    json = [
+      "packing": JSON(packing), "segments": JSON(segments), "validTokens": JSON(validTokens),
+      "examples": JSON(examples), "cut": JSON(cut), "tooLong": JSON(tooLong), "tooShort": JSON(tooShort),
     ]
   }
 }

@@ -68,7 +68,8 @@ extension Dataset {
       values.map(\.littleEndian).withUnsafeBytes { bytes.append(contentsOf: $0) }
     }
     bytes.reserveCapacity(8 * tokens.count + 8 * layout.lengths.count)
-    add([-1, sequenceLength, layout.starts.count - 1, layout.lengths.count, tokens.count, examples.count].map(Int32.init))
+    add(
+      [-1, sequenceLength, layout.starts.count - 1, layout.lengths.count, tokens.count, examples.count].map(Int32.init))
     add(layout.firstSegments.map(Int32.init))
     add(layout.lengths.map(Int32.init))
     add(tokens)

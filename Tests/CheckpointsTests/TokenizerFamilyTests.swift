@@ -77,6 +77,37 @@ private enum Families {
     }
   }
 
+  /// A text in two parts decodes to the whole: nothing is put before the second.
+  @Test(arguments: Families.variants.indices)
+  func continuations(_ index: Int) throws {
+    let variant = Families.variants[index], name = variant["name"]?.string ?? ""
+    let tokenizer = try Families.tokenizer(variant)
+    var compared = 0
+    for (prompt, completion) in [
+      ("hello", " world"), ("hello wor", "ld"), ("hello ", "world"), ("a b", "  c"), ("x\n", "y"), ("12", "34"),
+      ("", "a"), ("a", ""), ("one two", " three <s> four"),
+    ] {
+      // Some keep not all of a text, or take spaces off its ends.
+      let keepsAll = try [prompt, completion, prompt + completion].allSatisfy {
+        same(try tokenizer.decode(tokenizer.encode($0)), $0)
+      }
+      guard keepsAll else { continue }
+      let parts = try tokenizer.encode(prompt) + tokenizer.encode(completion, isContinuation: !prompt.isEmpty)
+      let decoded = try tokenizer.decode(parts)
+      #expect(same(decoded, prompt + completion), "\(name): \"\(prompt)\" and \"\(completion)\"")
+      compared += 1
+    }
+    if ["llama", "qwen", "gemma", "OPT"].contains(name) { #expect(compared >= 7, "\(name)") }
+  }
+
+  @Test func continuationsAreNotSequences() throws {
+    let llama = try Families.tokenizer(Families.variant("llama"))
+    let (sequence, continuation) = try (llama.encode("a b"), llama.encode("a b", isContinuation: true))
+    #expect(sequence != continuation)
+    #expect(try llama.decode(llama.encode("x") + sequence) == "x a b")
+    #expect(try llama.decode(llama.encode("x") + continuation) == "xa b")
+  }
+
   @Test func streamHoldsBackWhatIsIncomplete() throws {
     let qwen = try Families.tokenizer(Families.variant("qwen"))
     var decoder = StreamingDecoder(qwen, skipSpecialTokens: false)

@@ -54,7 +54,9 @@ private func slowBestFit(_ lengths: [Int], room: Int) -> [[Int]] {
   }
 
   @Test func longTextsAreCutAndLongCompletionsLeftOut() {
-    let documents = [document(21, from: 100), document(1), document(11, prompt: 3), document(10, prompt: 9), document(0)]
+    let documents = [
+      document(21, from: 100), document(1), document(11, prompt: 3), document(10, prompt: 9), document(0),
+    ]
     let packed = PackedDocuments(documents, sequenceLength: 10, packing: .none)
     #expect(packed.cutDocuments == 1 && packed.tooLong == 1 && packed.tooShort == 3, "the cut one's last token too")
     #expect(packed.windows == [[document(10, from: 100)], [document(10, from: 110)], [documents[3]]])
@@ -63,7 +65,9 @@ private func slowBestFit(_ lengths: [Int], room: Int) -> [[Int]] {
 
 @Suite struct DocumentDatasetTests {
   static let documents = [document(4, from: 10, prompt: 2), document(3, from: 20), document(6, from: 30, prompt: 1)]
-  static let examples = [Example(prompt: "a", promptTokens: [10, 11], answer: "4"), Example(prompt: "b", promptTokens: [30])]
+  static let examples = [
+    Example(prompt: "a", promptTokens: [10, 11], answer: "4"), Example(prompt: "b", promptTokens: [30]),
+  ]
 
   static func dataset(
     _ documents: [Document] = documents, length: Int = 8, packing: Packing = .bestFit, sequences: Int? = nil,

@@ -55,7 +55,7 @@ package final class MappedFile: ByteStorage, @unchecked Sendable {
 extension MappedFile {
   /// Maps a file that will be held in memory as a whole when it is parsed.
   /// - Throws: `FileFault.tooLarge` beyond `limit` bytes.
-  convenience init(path: String, limit: Int) throws(CheckpointError) {
+  package convenience init(path: String, limit: Int) throws(CheckpointError) {
     try self.init(path: path)
     guard bytes.count <= limit else { throw .file(path: path, .tooLarge(bytes: bytes.count, limit: limit)) }
   }

@@ -1,4 +1,4 @@
-// dataset/load, list, unload: texts as token sequences.
+// dataset/load, list, unload: texts and documents as token sequences.
 
 import Checkpoints
 import Compression
@@ -29,22 +29,77 @@ private func load(_ params: DatasetLoad.Params, _ context: ServerContext) throws
   if let name = params.name, context.datasets.value(name) != nil { throw ServerError.datasetExists(name: name) }
   return .work(.files) { monitor in
     let start = monotonicSeconds()
-    let (tokens, source) = try tokens(
-      of: params.source, tokenizer: model.checkpoint.tokenizer, addSpecialTokens: params.addSpecialTokens,
-      monitor: monitor)
-    try monitor.checkCancelled()
-    let dataset = try Dataset(
-      text: tokens, sequenceLength: params.sequenceLength, sequences: params.sequences,
-      sampling: params.random ? .random(seed: UInt64(params.seed)) : .contiguous,
-      vocabularySize: model.transformer.shape.vocabularySize)
-    let loaded = LoadedDataset(dataset: dataset, source: source)
+    let (loaded, textTokens) = try loadedDataset(params, model, monitor)
     guard let name = context.datasets.add(loaded, name: params.name) else {
       throw ServerError.datasetExists(name: params.name ?? "")
     }
     return DatasetLoad.result(
-      DatasetFacts(name, loaded), textTokens: tokens.count, seconds: monotonicSeconds() - start)
+      DatasetFacts(name, loaded), textTokens: textTokens, seconds: monotonicSeconds() - start)
   }
 }
+
+/// The dataset, and how many tokens the whole text or all documents have.
+private func loadedDataset(
+  _ params: DatasetLoad.Params, _ model: LoadedModel, _ monitor: Monitor
+) throws -> (LoadedDataset, textTokens: Int) {
+  let tokenizer = model.checkpoint.tokenizer, vocabulary = model.transformer.shape.vocabularySize
+  switch params.format {
+  case .text(let random, let seed):
+    let (tokens, source) = try tokens(
+      of: params.source, tokenizer: tokenizer, addSpecialTokens: params.addSpecialTokens, monitor: monitor)
+    try monitor.checkCancelled()
+    let dataset = try Dataset(
+      text: tokens, sequenceLength: params.sequenceLength, sequences: params.sequences,
+      sampling: random ? .random(seed: UInt64(seed)) : .contiguous, vocabularySize: vocabulary)
+    return (LoadedDataset(dataset: dataset, source: source), tokens.count)
+  case .jsonl(let packing, let endOfText):
+    let (lines, source) = try lines(of: params.source, monitor: monitor)
+    let (documents, examples) = try lines.documents(
+      tokenizer, options: DocumentOptions(endOfText: endOfText, addSpecialTokens: params.addSpecialTokens),
+      monitor: monitor)
+    let loaded = try LoadedDataset(
+      documents: documents, examples: examples, sequenceLength: params.sequenceLength,
+      packing: Packing(rawValue: packing) ?? .none, sequences: params.sequences, vocabularySize: vocabulary,
+      source: source)
+    return (loaded, documents.reduce(0) { $0 + $1.tokens.count })
+  }
+}
+
+extension LoadedDataset {
+  /// Documents in windows, with what became of them.
+  /// - Throws: `WorkspaceError`.
+  init(
+    documents: [Document], examples: [Example], sequenceLength: Int, packing: Packing, sequences: Int? = nil,
+    vocabularySize: Int, source: String
+  ) throws(WorkspaceError) {
+    let packed = PackedDocuments(documents, sequenceLength: sequenceLength, packing: packing)
+    dataset = try Dataset(
+      documents: packed, sequences: sequences, examples: examples, vocabularySize: vocabularySize)
+    self.source = source
+    self.documents = DocumentFacts(
+      packing: packing.rawValue, segments: packed.windows.prefix(dataset.sequences).reduce(0) { $0 + $1.count },
+      validTokens: dataset.validTokens, examples: examples.count, cut: packed.cutDocuments, tooLong: packed.tooLong,
+      tooShort: packed.tooShort)
+  }
+}
+
+/// The documents of a source, and a word for where they came from.
+private func lines(of source: DatasetLoad.Source, monitor: Monitor) throws -> (TextLines, source: String) {
+  switch source {
+  case .tokens: preconditionFailure("tokens are no documents, which the parameters say")
+  case .text(let text):
+    let lines = try Array(text.utf8).withUnsafeBytes {
+      try TextLines($0, source: "`text`", cancellation: monitor.checkCancelled)
+    }
+    return (lines, "text")
+  case .path(let path):
+    let file = try MappedFile(path: try resolveText(path), limit: longestDocuments)
+    return (try TextLines(file.bytes, source: path, cancellation: monitor.checkCancelled), path)
+  }
+}
+
+/// Bytes of a file of documents, all of which is held in memory.
+private let longestDocuments = 4 << 30
 
 /// The tokens of a whole text, and a word for where it came from.
 private func tokens(

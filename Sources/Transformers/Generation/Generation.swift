@@ -95,7 +95,7 @@ extension Transformer {
     let pass = DecodingPass(
       self, weights: weights, capacities: prompts.map { capacity($0, options) }, compute: compute)
     let sampler = Sampler(options.sampling, vocabularySize: shape.vocabularySize)
-    var streams = prompts.indices.map { RandomStream(seed: options.seed, stream: options.firstStream + UInt64($0)) }
+    var streams = prompts.indices.map { RandomStream(seed: options.seed, stream: options.firstStream &+ UInt64($0)) }
     var added = prompts.map { _ in 0 }
     var last = prompts.map { _ in Int32(0) }
     var work = Work(prompts, options, monitor)
