@@ -26,25 +26,46 @@ let plugins = [
   "activation-norm",
   "admm",
   "alps",
+  "attention-relation",
   "block-influence",
+  "contrastive-memory",
+  "cross-entropy",
   "depth-loss",
   "dsnot",
+  "exact-match",
+  "feature-map",
   "fluctuation",
+  "format-regex",
+  "forward-kl",
   "gblm",
   "gram-swap",
+  "hidden-cosine",
+  "hidden-mse",
+  "info-nce",
+  "jensen-shannon",
   "least-squares",
   "least-squares-dense",
+  "length",
   "magnitude",
   "mama",
   "mean-to-bias",
   "movement",
+  "numeric-answer",
   "owl",
   "regional-fit",
+  "reverse-kl",
   "ria",
+  "sampled-kl",
   "sensitivity",
+  "skewed-forward-kl",
+  "skewed-reverse-kl",
   "snip",
   "sparsegpt",
+  "symmetric-kl",
   "taylor",
+  "teacher-likelihood",
+  "top-k-kl",
+  "total-variation",
   "uniform",
   "uniform-move",
   "wanda",
@@ -52,11 +73,14 @@ let plugins = [
   "wanda-variant",
 ]
 
+/// What plugins link beside the C library and its mathematics.
+let pluginLibraries = ["format-regex": "pcre2-8"]
+
 /// C over the public header alone; `plugins/support` has what several of them compute.
 func plugin(_ name: String) -> Target {
   .target(
     name: name, path: "plugins/\(name)", exclude: ["README.md"], publicHeadersPath: ".", cSettings: pluginFlags,
-    linkerSettings: pluginLinking)
+    linkerSettings: pluginLinking + (pluginLibraries[name].map { [.linkedLibrary($0)] } ?? []))
 }
 
 let collections: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")

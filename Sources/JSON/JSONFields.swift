@@ -12,7 +12,7 @@
 package struct JSONFields: Sendable {
   /// Where the object is, as `params`; empty for the top of a document.
   package let path: String
-  private let members: JSONObject
+  package let members: JSONObject
   private var known: [String] = []
 
   /// - Throws: `wrongType` unless `json` is an object.

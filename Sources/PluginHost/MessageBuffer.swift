@@ -9,8 +9,14 @@ import CPluginABI
 /// A plugin that writes a little too far damages the fence and nothing else, and is told on.
 struct MessageBuffer {
   private static let capacity = 1024
-  private static let fence = [UInt8](repeating: 0xa5, count: 64)
-  private var bytes = [UInt8](repeating: 0, count: capacity) + fence
+  private static let fenceWidth = 64
+  private static let fence: UInt8 = 0xa5
+  /// Made for every call, also one for every token: one allocation.
+  private var bytes = [UInt8](unsafeUninitializedCapacity: capacity + fenceWidth) { bytes, count in
+    bytes.initialize(repeating: 0)
+    bytes[capacity...].update(repeating: fence)
+    count = bytes.count
+  }
 
   /// Runs `body` with a message that lives as long as `body`.
   mutating func withMessage<Result>(_ body: (UnsafeMutablePointer<espalier_message>) -> Result) -> Result {
@@ -23,7 +29,7 @@ struct MessageBuffer {
   }
 
   /// False if something was written behind the room.
-  var isIntact: Bool { bytes.dropFirst(Self.capacity).elementsEqual(Self.fence) }
+  var isIntact: Bool { bytes[Self.capacity...].allSatisfy { $0 == Self.fence } }
 
   /// What was written, up to the first zero byte; never past the room.
   var text: String {

@@ -22,6 +22,7 @@ extension ResponseError {
     case let error as TransformerError: self.init(error)
     case let error as GenerationError: self.init(error)
     case let error as TrainingError: self.init(failed: error.kind, error.message, module: "Compression")
+    case let error as PolicyError: self.init(failed: error.kind, error.message, module: "Compression")
     case let error as CheckpointError:
       self.init(failed: error.kind, error.message, module: "Checkpoints", facts: ["path": JSON(error.path)])
     case let error as PluginError: self.init(error)

@@ -1,4 +1,4 @@
-// distill/status, pause, resume, fork, commit, stop: what can be done with a run besides taking steps.
+// distill/status, pause, resume, fork, commit, save, stop: what can be done with a run besides taking steps.
 
 package import JSON
 
@@ -82,6 +82,27 @@ package enum DistillCommit: Method {
     ]
     for key in ["run", "step", "sparsity"] { result[key] = run.members[key] }
     return .object(result)
+  }
+}
+
+package enum DistillSave: Method {
+  package static let name = "distill/save"
+
+  package struct Params: MethodParams {
+    package let run: String
+    package let path: String
+
+    package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      run = try fields.string("run")
+      path = try fields.string("path")
+    }
+  }
+
+  package static func result(_ run: RunFacts, path: String, bytes: Int, seconds: Double) -> JSON {
+    [
+      "run": run.members["run"] ?? .null, "step": run.members["step"] ?? .null, "path": JSON(path),
+      "bytes": JSON(bytes), "seconds": JSON(seconds),
+    ]
   }
 }
 

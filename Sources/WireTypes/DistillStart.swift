@@ -6,6 +6,8 @@ package enum DistillStart: Method {
   package static let name = "distill/start"
 
   package struct Params: MethodParams {
+    /// As they were given, but for the name: what a saved run is made again from.
+    package let json: JSONObject
     package let name: String?
     package let student: ModelParam
     /// Nil: what the student was before it was pruned or shrunk.
@@ -30,6 +32,9 @@ package enum DistillStart: Method {
     package let explosion: Double
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      var json = fields.members
+      for key in ["name", "workDoneToken", "partialResultToken"] { json[key] = nil }
+      self.json = json
       name = try fields.optionalName("name")
       student = try ModelParam(try fields.value("student"), at: fields.path(of: "student"))
       teacher = try fields.optionalModel("teacher")

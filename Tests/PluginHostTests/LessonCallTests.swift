@@ -1,5 +1,5 @@
-// Objectives, feature objectives and rewards: good calls, every promise that a result can break, and the fields that are
-// refused on loading.
+// Objectives, feature objectives and rewards: good calls, every promise that a result can break, and the fields that
+// are refused on loading.
 
 import Compression
 import Dispatch
@@ -242,7 +242,8 @@ import Testing
     let diagnostics = Diagnostics()
     let text = SampledText(
       prompt: "a", completion: "b\0c", answer: nil, tokens: 3, hasEnded: true, teacherLogLikelihood: -1)
-    #expect(Verdict { _ = try judge(.echo, text, diagnostics: diagnostics) } == .failed("a|b\u{fffd}c|none|31|-1|x|y||01"))
+    #expect(
+      Verdict { _ = try judge(.echo, text, diagnostics: diagnostics) } == .failed("a|b\u{fffd}c|none|31|-1|x|y||01"))
     #expect(diagnostics.all.kept.map(\.kind) == ["zeroInText"])
   }
 

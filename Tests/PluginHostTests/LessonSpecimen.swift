@@ -91,10 +91,11 @@ enum LessonSpecimen {
       int64_t rows = 0;
       for (int64_t s = 0; s < features->sequences; s++) rows += features->lengths[s];
       if (behaviour == ECHO) {
-        snprintf(message->text, message->capacity, "%d sequences, %d rows, %d | %d in %d heads, %g %g %d%d, seed %d, %d",
-                 (int)features->sequences, (int)rows, (int)features->student_width, (int)features->teacher_width,
-                 (int)features->heads, features->student[1], features->teacher[1], features->counted[0],
-                 features->counted[1], (int)features->seed, (int)features->memory_count);
+        snprintf(message->text, message->capacity,
+                 "%d sequences, %d rows, %d | %d in %d heads, %g %g %d%d, seed %d, %d", (int)features->sequences,
+                 (int)rows, (int)features->student_width, (int)features->teacher_width, (int)features->heads,
+                 features->student[1], features->teacher[1], features->counted[0], features->counted[1],
+                 (int)features->seed, (int)features->memory_count);
         return ESPALIER_FAILED;
       }
       *loss = loss_of(behaviour);

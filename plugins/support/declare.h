@@ -43,6 +43,19 @@
     .choices = (const char *const[]){__VA_ARGS__},                   \
   }
 
+// Any text; rewards only.
+#define TEXT(word, standard, about)            \
+  &(const espalier_parameter) {                \
+    .struct_size = sizeof(espalier_parameter), \
+    .type = ESPALIER_TEXT,                     \
+    .name = word,                              \
+    .summary = about,                          \
+    .default_text = standard,                  \
+  }
+
+// Yes or no.
+#define BOOLEAN(word, standard, about) RANGED_PARAMETER(ESPALIER_BOOLEAN, word, standard, 0, 1, about)
+
 #define RANGED_PARAMETER(kind, word, standard, least, most, about) \
   &(const espalier_parameter) {                                    \
     .struct_size = sizeof(espalier_parameter),                     \
@@ -67,6 +80,10 @@
 #define BLOCK_COMPENSATOR_PLUGIN(...) PLUGIN_OF(espalier_block_compensator, ESPALIER_BLOCK_COMPENSATOR, __VA_ARGS__)
 #define REFINER_PLUGIN(...) PLUGIN_OF(espalier_refiner, ESPALIER_REFINER, __VA_ARGS__)
 #define ALLOCATOR_PLUGIN(...) PLUGIN_OF(espalier_allocator, ESPALIER_ALLOCATOR, __VA_ARGS__)
+#define OBJECTIVE_PLUGIN(...) PLUGIN_OF(espalier_objective, ESPALIER_OBJECTIVE, __VA_ARGS__)
+#define FEATURE_OBJECTIVE_PLUGIN(...) \
+  PLUGIN_OF(espalier_feature_objective, ESPALIER_FEATURE_OBJECTIVE, __VA_ARGS__)
+#define REWARD_PLUGIN(...) PLUGIN_OF(espalier_reward, ESPALIER_REWARD, __VA_ARGS__)
 
 #define PLUGIN_OF(table, extension, word, about, link, ...)                       \
   static const table method = {.struct_size = sizeof(table), __VA_ARGS__};        \

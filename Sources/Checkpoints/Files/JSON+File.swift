@@ -1,6 +1,6 @@
 // JSON files of a checkpoint, with errors that name the file.
 
-import JSON
+package import JSON
 
 extension JSON {
   /// Reads the JSON file at `path`.
@@ -14,7 +14,7 @@ extension JSON {
   }
 
   /// Reads the JSON file at `path`, which must hold an object.
-  static func readObject(path: String) throws(CheckpointError) -> JSONObject {
+  package static func readObject(path: String) throws(CheckpointError) -> JSONObject {
     let json = try read(path: path)
     guard let object = json.object else {
       throw .json(path: path, reason: "The document is \(json.typeName), not an object.")

@@ -76,7 +76,7 @@ package func score(
 }
 
 /// The matrices with their summaries.
-private func summarised(
+func summarised(
   _ matrices: OrderedDictionary<String, ScoreMatrix>, pool: ComputePool, monitor: Monitor
 ) throws(Cancelled) -> OrderedDictionary<String, TensorScores> {
   var summaries = [ScoreSummary?](repeating: nil, count: matrices.count)

@@ -40,6 +40,9 @@ package final class AdamW {
     second = ParameterBlock(layout)
   }
 
+  /// Goes to where it was after `steps` steps; who restores it has filled in the moments.
+  func restore(steps: Int) { self.steps = steps }
+
   /// The same moments in memory of their own.
   func copied(pool: ComputePool) -> AdamW {
     let copy = AdamW(restoring: first.layout, options, steps: steps)

@@ -92,10 +92,15 @@ package final class Trainer {
   /// Another trainer at the same point, which shares all memory until either takes a step.
   package func forked() -> Trainer {
     isShared = true
-    let fork = Trainer(
-      transformer, parameters, optimizer, batch: largest, keptLayers: keptLayers, options: options, compute: compute)
+    let fork = with(parameters, optimizer)
     fork.isShared = true
     return fork
+  }
+
+  /// A trainer of the same kind at another point.
+  func with(_ parameters: Parameters, _ optimizer: AdamW) -> Trainer {
+    Trainer(
+      transformer, parameters, optimizer, batch: largest, keptLayers: keptLayers, options: options, compute: compute)
   }
 
   /// The weights as they are: whoever holds them keeps them, and the next step copies them first.

@@ -1,6 +1,6 @@
 // A training on disk: a safetensors file with the weights and both moments of every tensor in fp32; the metadata say
-// how many steps made them, with which optimiser, and for which layout and masks. Going on from it gives the same bits
-// as never having stopped.
+// how many steps made them, with which optimiser, and for which layout and masks. What is trained or remembered beside the
+// student goes along. Going on from it gives the same bits as never having stopped.
 
 import Checkpoints
 package import OrderedCollections
@@ -46,12 +46,25 @@ private enum TrainingFile {
   }
 }
 
+/// Floats that belong to a training beside weights and moments, under a name of their own.
+struct ExtraState {
+  let name: String
+  let values: FloatBuffer
+}
+
 extension Trainer {
   /// Writes all that going on needs to a file at `path`, whole or not at all.
   /// - Parameter details: of the caller's own: where in the data and the schedule it is. They come back as they are.
   /// - Throws: `CheckpointError` if the file cannot be written, `Cancelled`; an old file is then intact.
   package func save(
     to path: String, details: OrderedDictionary<String, String> = [:], monitor: Monitor = Monitor()
+  ) throws {
+    try AtomicFile.write(to: path) { try save(into: $0, details: details, monitor: monitor) }
+  }
+
+  /// The same into an open file, with more beside it.
+  func save(
+    into file: OutputFile, extra: [ExtraState] = [], details: OrderedDictionary<String, String>, monitor: Monitor
   ) throws {
     var metadata = ["steps": "\(optimizer.steps)"]
     for (key, value) in TrainingFile.identity(parameters, optimizer.options) { metadata[key] = value }
@@ -62,27 +75,36 @@ extension Trainer {
           try sink(UnsafeRawBufferPointer(UnsafeBufferPointer(start: block[name], count: entry.count)))
         }
       }
+    } + extra.map { extra in
+      SafetensorsEntry(name: extra.name, dtype: .f32, shape: [extra.values.count]) { sink in
+        try sink(UnsafeRawBufferPointer(extra.values.readOnly))
+      }
     }
-    try SafetensorsWriter.write(entries, metadata: metadata, to: path, monitor: monitor)
+    try SafetensorsWriter.write(entries, metadata: metadata, into: file, monitor: monitor)
   }
 
   /// The training that `save` wrote to `path`. `student` gives the arithmetic and the masks; its weights are not used.
   /// - Throws: `CheckpointError` if the file is not sound; `TrainingError.stateMismatch` if it is of something else, of
   ///   another model, of other masks or options, or holds numbers that no training leaves behind.
   package static func restored(
-    from path: String, student: ModelState, batch: Batch, keptLayers: Range<Int>? = nil,
-    options: TrainingOptions = TrainingOptions(), compute: Compute
+    from path: String, student: ModelState, batch: Batch, options: TrainingOptions = TrainingOptions(),
+    compute: Compute
+  ) throws -> (trainer: Trainer, details: [String: String]) {
+    let trainer = Trainer(student, batch: batch, options: options, compute: compute)
+    return try trainer.restored(from: path, student: student, extra: [])
+  }
+
+  /// A trainer like this one where `path` has it; `extra` is filled with what was saved of it.
+  func restored(
+    from path: String, student: ModelState, extra: [ExtraState]
   ) throws -> (trainer: Trainer, details: [String: String]) {
     let file = try SafetensorsFile(path: path)
     let parameters = Parameters(student.transformer, copying: student.revision, pool: compute.pool)
     let reader = StateReader(path: path, file: file, parameters: parameters, compute: compute)
     let steps = try reader.checkedSteps(options.optimizer)
     let optimizer = AdamW(restoring: parameters.layout, options.optimizer, steps: steps)
-    try reader.read(into: optimizer)
-    let trainer = Trainer(
-      student.transformer, parameters, optimizer, batch: batch, keptLayers: keptLayers, options: options,
-      compute: compute)
-    return (trainer, reader.details)
+    try reader.read(into: optimizer, extra: extra)
+    return (with(parameters, optimizer), reader.details)
   }
 }
 
@@ -115,26 +137,36 @@ private struct StateReader {
   }
 
   /// Fills weights and moments, and checks every value.
-  func read(into optimizer: AdamW) throws(TrainingError) {
+  func read(into optimizer: AdamW, extra: [ExtraState]) throws(TrainingError) {
     let parts = TrainingFile.parts(parameters, optimizer)
-    guard file.tensors.count == parts.count * parameters.layout.entries.count else {
-      throw mismatch(
-        "it holds \(file.tensors.count) tensors, expected \(parts.count * parameters.layout.entries.count)")
+    let expected = parts.count * parameters.layout.entries.count + extra.count
+    guard file.tensors.count == expected else {
+      throw mismatch("it holds \(file.tensors.count) tensors, expected \(expected)")
     }
     for (prefix, block) in parts {
       for (name, entry) in parameters.layout.entries {
-        guard let view = file.tensors[prefix + name] else { throw mismatch("it has no \"\(prefix)\(name)\"") }
-        guard view.dtype == .f32, view.shape == entry.shape, let source = view.bytes.baseAddress else {
-          throw mismatch(
-            "its \"\(prefix)\(name)\" is \(view.dtype) of shape \(view.shape), expected f32 of shape \(entry.shape)")
-        }
-        UnsafeMutableRawPointer(block[name]).copyMemory(from: source, byteCount: view.byteCount)
+        try fill(block[name], shape: entry.shape, from: prefix + name)
         if let fault = fault(block[name], entry, mask: parameters.masks[name], isSquare: block === optimizer.second) {
           throw mismatch("its \"\(prefix)\(name)\" holds \(fault)")
         }
       }
     }
+    for extra in extra {
+      try fill(extra.values.pointer, shape: [extra.values.count], from: extra.name)
+      guard compute.sumOfSquares(extra.values.pointer, count: extra.values.count).isFinite else {
+        throw mismatch("its \"\(extra.name)\" holds values that are not finite")
+      }
+    }
     guard file.tensors.values.allSatisfy(\.storage.isIntact) else { throw mismatch("it was cut off meanwhile") }
+  }
+
+  /// Copies a tensor of the file to `values`.
+  private func fill(_ values: UnsafeMutablePointer<Float>, shape: [Int], from name: String) throws(TrainingError) {
+    guard let view = file.tensors[name] else { throw mismatch("it has no \"\(name)\"") }
+    guard view.dtype == .f32, view.shape == shape, let source = view.bytes.baseAddress else {
+      throw mismatch("its \"\(name)\" is \(view.dtype) of shape \(view.shape), expected f32 of shape \(shape)")
+    }
+    UnsafeMutableRawPointer(values).copyMemory(from: source, byteCount: view.byteCount)
   }
 
   /// What values of a training never are.

@@ -3,6 +3,7 @@
 
 import Checkpoints
 import Compression
+import JSON
 import JSONRPC
 import Synchronization
 import Tensors
@@ -34,6 +35,8 @@ final class LoadedRun: Sendable {
   let teacher: LoadedModel?
   let dataset: String
   let run: DistillationRun
+  /// What it was started with.
+  let params: JSONObject
   let forkedFrom: (run: String, step: Int)?
   /// Raised when the run is stopped, so that a step under way ends.
   let cancellation = Cancellation()
@@ -42,9 +45,10 @@ final class LoadedRun: Sendable {
 
   init(
     _ run: DistillationRun, name: String, student: LoadedModel, teacher: LoadedModel?, dataset: String,
-    forkedFrom: LoadedRun? = nil
+    params: JSONObject, forkedFrom: LoadedRun? = nil
   ) {
     self.run = run
+    self.params = params
     self.name = name
     self.student = student
     self.teacher = teacher

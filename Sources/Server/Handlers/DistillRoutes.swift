@@ -14,50 +14,67 @@ let distillRoutes = [
   Route(
     DistillStart.self, model: \.student.model,
     access: { params in
-      let read = Access.reading(
-        .model(params.student.model), params.teacher.map { .model($0.model) }, .dataset(params.dataset), .plugins)
-      return params.name.map { Access(reads: read.reads, writes: [.run($0)]) } ?? read
+      access(
+        .model(params.student.model), params.teacher.map { .model($0.model) }, .dataset(params.dataset), .plugins,
+        making: params.name)
     }, prepare: start),
+  Route(
+    DistillLoad.self,
+    access: { params in
+      access(
+        params.student.map { .model($0.model) }, params.teacher.map { .model($0.model) },
+        params.dataset.map { .dataset($0) }, .plugins, making: params.name)
+    }, prepare: load),
   Route(DistillStep.self, access: { .writing(.run($0.run)) }, prepare: step),
   Route(DistillStatus.self, prepare: status),
   Route(DistillPause.self, access: { .reading(.run($0.run)) }, prepare: pause),
   Route(DistillResume.self, access: { .writing(.run($0.run)) }, prepare: resume),
-  Route(
-    DistillFork.self,
-    access: { params in
-      let read = Access.reading(.run(params.run))
-      return params.name.map { Access(reads: read.reads, writes: [.run($0)]) } ?? read
-    }, prepare: fork),
+  Route(DistillFork.self, access: { access(.run($0.run), making: $0.name) }, prepare: fork),
   Route(DistillCommit.self, access: { .writing(.run($0.run)) }, prepare: commit),
+  Route(DistillSave.self, access: { .reading(.run($0.run)) }, prepare: save),
   Route(DistillStop.self, prepare: stop),
 ]
 
+/// Reads resources, and makes a run under a name if one is given.
+private func access(_ resources: Resource?..., making name: String?) -> Access {
+  Access(reads: Set(resources.compactMap(\.self)), writes: name.map { [.run($0)] } ?? [])
+}
+
 private func start(_ params: DistillStart.Params, _ context: ServerContext) throws -> Plan {
+  try begin(params, from: nil, context)
+}
+
+private func load(_ params: DistillLoad.Params, _ context: ServerContext) throws -> Plan {
+  try begin(try params.start(try RunFolder.state(at: params.path)), from: params.path, context)
+}
+
+/// - Parameter path: of a saved run, where this one is to go on.
+private func begin(_ params: DistillStart.Params, from path: String?, _ context: ServerContext) throws -> Plan {
   let models = try context.runModels(params)
   let dataset = try context.dataset(params.dataset), compute = try context.compute()
   if let name = params.name, context.runs.value(name) != nil { throw ServerError.runExists(name: name) }
   let vocabulary = min(
     models.student.transformer.shape.vocabularySize, models.teacher.transformer.shape.vocabularySize)
   let (plan, recipe) = try context.lossPlan(params, models, vocabulary: vocabulary)
-  let options = try RunOptions(params, dataset: dataset)
+  let options = try RunOptions(params, dataset: dataset), teacher = plan.needsTeacher ? models.teacher : nil
   let bytes = runBytes(
-    student: models.studentState.transformer, teacher: plan.needsTeacher ? models.teacherState.transformer : nil,
-    plan: plan, options: options, length: dataset.sequenceLength, threads: context.threads)
-  return .work(.compute) { monitor in
+    student: models.studentState.transformer, teacher: teacher?.transformer, plan: plan, options: options,
+    length: dataset.sequenceLength, threads: context.threads)
+  return .work(.compute) { _ in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
     try requireMemory(bytes, for: "A run of this student")
     let run = try DistillationRun(
-      student: models.studentState, teacher: plan.needsTeacher ? models.teacherState : nil, dataset: dataset,
-      plan: plan, options: options, store: context.statistics, compute: compute)
+      student: models.studentState, teacher: teacher == nil ? nil : models.teacherState, dataset: dataset, plan: plan,
+      options: options, store: context.statistics, compute: compute)
+    if let path { try run.restore(from: path) }
     try models.student.checkpoint.requireIntact()
     let loaded = try context.addRun(named: params.name) { name in
       LoadedRun(
-        run, name: name, student: models.student, teacher: plan.needsTeacher ? models.teacher : nil,
-        dataset: params.dataset)
+        run, name: name, student: models.student, teacher: teacher, dataset: params.dataset, params: params.json)
     }
-    let choice = recipe.map { DistillStart.Choice(recipe: $0.name, reason: $0.reason) }
     return DistillStart.result(
-      loaded.facts, objectives: plan.facts, balance: plan.balance.rawValue, recipe: choice,
+      loaded.facts, objectives: plan.facts, balance: plan.balance.rawValue,
+      recipe: recipe.map { DistillStart.Choice(recipe: $0.name, reason: $0.reason) },
       tokensPerStep: run.sequencesPerStep * dataset.sequenceLength, memoryBytes: bytes, diagnostics: diagnostics.json,
       seconds: monotonicSeconds() - start)
   }
@@ -118,7 +135,7 @@ private func fork(_ params: DistillFork.Params, _ context: ServerContext) throws
     let fork = try context.addRun(named: params.name) { name in
       LoadedRun(
         run.run.forked(), name: name, student: run.student, teacher: run.teacher, dataset: run.dataset,
-        forkedFrom: run)
+        params: run.params, forkedFrom: run)
     }
     return DistillFork.result(fork.facts, seconds: monotonicSeconds() - start)
   }
@@ -135,6 +152,16 @@ private func commit(_ params: RunParams, _ context: ServerContext) throws -> Pla
     return DistillCommit.result(
       run.facts, model: run.student.name, revision: revision.id, parent: revision.parent ?? "",
       seconds: monotonicSeconds() - start)
+  }
+}
+
+private func save(_ params: DistillSave.Params, _ context: ServerContext) throws -> Plan {
+  let run = try context.run(params.run)
+  return .work(.compute) { monitor in
+    let start = monotonicSeconds()
+    try run.student.checkpoint.requireIntact()
+    let bytes = try run.run.save(to: params.path, state: run.params, monitor: monitor)
+    return DistillSave.result(run.facts, path: params.path, bytes: bytes, seconds: monotonicSeconds() - start)
   }
 }
 

@@ -95,9 +95,11 @@ package final class ForwardPass {
   /// - Parameters:
   ///   - hidden: what leaves the last layer, `[targets.count, hiddenSize]`.
   ///   - targets: a token for each row, checked by the caller; -1 where the row predicts nothing.
+  ///   - temperature: what logits are divided by, above 0.
   /// - Throws: `Cancelled`.
   package func losses(
-    hidden: UnsafePointer<Float>, targets: [Int32], weights: any WeightSource, cancellation: Cancellation
+    hidden: UnsafePointer<Float>, targets: [Int32], temperature: Double = 1, weights: any WeightSource,
+    cancellation: Cancellation
   ) throws(Cancelled) -> [Double] {
     let C = transformer.shape.hiddenSize, norm = transformer.norm.weights(weights)
     var row = 0, filled = 0
@@ -108,6 +110,13 @@ package final class ForwardPass {
         rows: end - row)
       filled += end - row
       row = targets[end...].firstIndex { $0 >= 0 } ?? targets.count
+    }
+    if temperature != 1 {
+      // The head is linear: its inputs divided are its outputs divided.
+      let scale = Float(1 / temperature)
+      compute.pool.parallelRanges(filled * C, grain: 1 << 14) { [normed] range, _ in
+        for index in range { normed.pointer[index] *= scale }
+      }
     }
     return try compute.crossEntropyForward(
       hidden: normed.pointer, head: weights.tensor(transformer.head.weight), targets: targets.filter { $0 >= 0 },

@@ -1,0 +1,83 @@
+// A run on disk: a folder with training.safetensors (weights, moments, projections, memories, and how far it is), the
+// caller's own state.json, and DONE, written last. The folder appears whole under its name or not at all.
+
+import Checkpoints
+package import JSON
+import OrderedCollections
+package import Tensors
+import Transformers
+import Workspace
+
+/// The files of a run's folder.
+package enum RunFolder {
+  static let training = "training.safetensors"
+  static let state = "state.json"
+  static let done = "DONE"
+
+  /// The caller's state of a run that was saved whole.
+  /// - Throws: `CheckpointError`; `TrainingError.stateMismatch` for a folder that holds none.
+  package static func state(at path: String) throws -> JSONObject {
+    guard (try? MappedFile(path: path + "/" + done)) != nil else {
+      throw TrainingError.stateMismatch(path: path, reason: "it has no file \(done), so it is no run that was saved whole")
+    }
+    return try JSON.readObject(path: path + "/" + state)
+  }
+}
+
+extension DistillationRun {
+  private enum Key {
+    static let tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps", dataset = "dataset"
+  }
+
+  /// All beside weights and moments, in an order of its own.
+  private var extra: [ExtraState] {
+    var extra = memories.sorted { $0.key < $1.key }.map { ExtraState(name: "memory.\($0.key)", values: $0.value) }
+    if let companion = projections.companion {
+      extra += [
+        ExtraState(name: "companion.weights", values: companion.parameters.block.values),
+        ExtraState(name: "companion.first", values: companion.optimizer.first.values),
+        ExtraState(name: "companion.second", values: companion.optimizer.second.values),
+      ]
+    }
+    return extra
+  }
+
+  /// Writes the run to the folder `path`; one that is there already is replaced at one stroke.
+  /// - Parameter state: the caller's own, which comes back from `RunFolder.state`.
+  /// - Returns: the bytes of its files.
+  /// - Throws: `CheckpointError` if the folder cannot be written, `Cancelled`; what was there is then intact.
+  package func save(to path: String, state: JSONObject, monitor: Monitor) throws -> Int {
+    var bytes = 0
+    let details: OrderedDictionary = [
+      Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)", Key.recentSteps: "\(recentLoss.steps)",
+      Key.dataset: dataset.digest,
+    ]
+    try AtomicFolder.write(to: path, replacing: true) { folder in
+      try folder.write(RunFolder.training) {
+        try trainer.save(into: $0, extra: extra, details: details, monitor: monitor)
+      }
+      try folder.write(RunFolder.state) { try $0.write(JSON.object(state).prettyPrinted() + [0x0a]) }
+      try folder.write(RunFolder.done) { try $0.write(Array("\(steps)\n".utf8)) }
+      bytes = folder.files.reduce(0) { $0 + $1.byteCount }
+    }
+    return bytes
+  }
+
+  /// Goes to where the run was when it was saved to `path`. The run is a new one of the same plan, on the same student,
+  /// teacher and data; from there on it gives the same bits as the saved one.
+  /// - Throws: `CheckpointError` if the file is not sound; `TrainingError.stateMismatch` if it is of something else. The run
+  ///   is then of no use.
+  package func restore(from path: String) throws {
+    let (trainer, details) = try trainer.restored(from: path + "/" + RunFolder.training, student: student, extra: extra)
+    func mismatch(_ reason: String) -> TrainingError { .stateMismatch(path: path, reason: reason) }
+    guard details[Key.dataset] == dataset.digest else {
+      throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")
+    }
+    guard let tokens = details[Key.tokens].flatMap({ Int($0) }), tokens >= 0,
+      let sum = details[Key.recentLoss].flatMap({ Double($0) }), sum.isFinite,
+      let count = details[Key.recentSteps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(count)
+    else { throw mismatch("its details are no run's") }
+    projections.companion?.optimizer.restore(steps: trainer.optimizer.steps)
+    restore(trainer, tokens: tokens, recentLoss: RecentLoss(sum: sum, steps: count))
+  }
+}

@@ -1,0 +1,54 @@
+// skewed-reverse-kl: the student against a mixture with the teacher (Ko et al. 2024, DistiLLM, arXiv 2402.03898).
+//
+//   m = a q + (1 - a) p        L = KL(q || m)
+//   h_i = q_i (log(q_i / m_i) + 1 - a q_i / m_i)        dL/du_i = h_i - q_i sum of h
+//
+// p is the teacher, q the student, a the parameter alpha; a = 0 is KL(q || p), a = 1 is 0. For a > 0 it is at most
+// log(1/a). m/q = a + (1 - a) p/q. Terms are fp32, their sums double.
+
+#include "declare.h"
+#include "divergences.h"
+
+enum { ALPHA };
+
+static int32_t evaluate(const espalier_host *host, const espalier_prediction *prediction, const double *parameters,
+                        double *loss, float *restrict gradient, espalier_message *message) {
+  (void)host;
+  const int32_t status = check_prediction(prediction, 1, message);
+  if (status != ESPALIER_OK) return status;
+  if (parameters[ALPHA] == 0) return reverse_divergence(prediction, loss, gradient, message);
+
+  const int64_t V = prediction->vocabulary;
+  const float *restrict q = prediction->student, *restrict p = prediction->teacher;
+  const float a = (float)parameters[ALPHA], rest = (float)(1 - parameters[ALPHA]);
+  double divergence = 0, sum = 0;
+  for (int64_t start = 0; start < V; start += RUN) {
+    const int64_t n = run_length(start, V);
+    float terms[RUN];
+    for (int64_t j = 0; j < n; j++) {
+      const float qi = q[start + j], pi = p[start + j];
+      const int there = qi > NO_PROBABILITY;
+      const float divisor = there ? qi : 1, numerator = there ? pi : 1;
+      const float ratio = rest * (numerator / divisor), u = a + ratio;
+      const float l = log_of_mixture(u, rest * ((numerator - divisor) / divisor));
+      const float term = -qi * l, h = qi * (ratio / u - l);  // 1 - a/u = ratio/u
+      terms[j] = there ? term : 0;
+      gradient[start + j] = there ? h : 0;
+    }
+    divergence += sum_run(terms, n);
+    sum += sum_run(gradient + start, n);
+  }
+  *loss = divergence;
+  if (!isfinite(divergence)) return refuse(message, "the loss is %g; the logits are not finite", divergence);
+  through_softmax(gradient, q, sum, V);
+  return ESPALIER_OK;
+}
+
+static const espalier_parameter *const parameter_list[] = {
+  [ALPHA] = NUMBER("alpha", 0.1, 0, 1, "The student's part of the mixture: 0 is reverse KL"),
+};
+
+OBJECTIVE_PLUGIN(
+  "skewed-reverse-kl", "Skewed reverse KL: student against a mixture with the teacher (DistiLLM, Ko et al. 2024)",
+  "https://arxiv.org/abs/2402.03898",
+  .needs_teacher = 1, PARAMETERS(parameter_list), .evaluate = evaluate);
