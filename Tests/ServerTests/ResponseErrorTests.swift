@@ -163,6 +163,7 @@ import Workspace
     (.file(path: "/x", .notFound), "fileNotFound"), (.file(path: "/x", .system(call: "open", code: 13)), "fileSystem"),
     (.file(path: "/x", .notRegular(found: "a folder")), "fileNotRegular"),
     (.file(path: "/x", .tooLarge(bytes: 9, limit: 8)), "fileTooLarge"), (.file(path: "/x", .invalidPath), "pathInvalid"),
+    (.file(path: "/x", .locked), "fileLocked"),
     (.file(path: "/x", .changedInUse), "fileChangedInUse"), (.file(path: "/x", .taken(by: "a file")), "pathTaken"),
     (.layout(path: "/x", .unrecognised(found: "an empty file")), "checkpointUnrecognised"),
     (.layout(path: "/x", .pickle(file: "pytorch_model.bin")), "pickleRefused"),
