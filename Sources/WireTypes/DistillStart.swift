@@ -30,6 +30,11 @@ package enum DistillStart: Method {
     package let activationBytes: Int?
     /// 0: never refuse a step for its loss.
     package let explosion: Double
+    package let onPolicy: OnPolicyParam?
+    package let policy: PolicyParam?
+    /// A folder for metrics.jsonl and TensorBoard's event files.
+    package let log: String?
+    package let checkpoint: CheckpointParam?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       var json = fields.members
@@ -52,6 +57,33 @@ package enum DistillStart: Method {
       teacherCache = try fields.optionalString("teacherCache", oneOf: ["none", "fp32", "bf16"]) ?? "fp32"
       activationBytes = try fields.optionalInt("activationBytes", in: 0...Int.max)
       explosion = try fields.double("explosion", in: 0...1e6, default: 4)
+      onPolicy = try fields.optionalFields("onPolicy").map { (section) throws(JSONFieldError) in
+        var section = section
+        return try OnPolicyParam(&section)
+      }
+      policy = try fields.optionalFields("policy").map { (section) throws(JSONFieldError) in
+        var section = section
+        return try PolicyParam(&section)
+      }
+      log = try fields.optionalString("log")
+      checkpoint = try fields.optionalFields("checkpoint").map { (section) throws(JSONFieldError) in
+        var section = section
+        return try CheckpointParam(&section)
+      }
+    }
+  }
+
+  /// `checkpoint`: {path, everySteps?, keep?}.
+  package struct CheckpointParam: Sendable {
+    package let path: String
+    package let everySteps: Int
+    package let keep: Int
+
+    init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      path = try fields.string("path")
+      everySteps = try fields.int("everySteps", in: 1...100_000_000, default: 50)
+      keep = try fields.int("keep", in: 1...10_000, default: 2)
+      try fields.finish()
     }
   }
 

@@ -58,15 +58,18 @@ package struct StepFacts: Sendable {
   /// - Parameters:
   ///   - loss: as it is minimised, in nats, before the step.
   ///   - parts: of each objective, unweighted.
+  ///   - rewards: what they said, if the run learns from any.
   ///   - secondsLeft: until all steps are done; nil while nobody can say.
   package init(
-    step: Int, epoch: Double, loss: Double, parts: [(name: String, value: Double)], balance: Double?,
-    gradientNorm: Double, learningRate: Double, tokens: Int, totalTokens: Int, tokensPerSecond: Double,
-    secondsLeft: Double?, teacherReused: Double, sparsity: Double, residentBytes: Int, seconds: Double
+    step: Int, epoch: Double, loss: Double, parts: [(name: String, value: Double)],
+    rewards: [(name: String, value: Double)], balance: Double?, gradientNorm: Double,
+    learningRate: Double, tokens: Int, totalTokens: Int, tokensPerSecond: Double, secondsLeft: Double?,
+    teacherReused: Double, sparsity: Double, residentBytes: Int, seconds: Double
   ) {
     json = [
       "step": JSON(step), "epoch": JSON(epoch), "loss": wireNumber(loss),
       "parts": .object(JSONObject(parts.map { ($0.name, wireNumber($0.value)) })),
+      "rewards": .object(JSONObject(rewards.map { ($0.name, wireNumber($0.value)) })),
       "balance": balance.map(wireNumber) ?? .null, "gradientNorm": wireNumber(gradientNorm),
       "learningRate": JSON(learningRate), "tokens": JSON(tokens), "totalTokens": JSON(totalTokens),
       "tokensPerSecond": JSON(tokensPerSecond), "secondsLeft": secondsLeft.map(wireNumber) ?? .null,

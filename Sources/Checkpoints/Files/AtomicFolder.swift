@@ -85,7 +85,7 @@ package final class AtomicFolder {
   }
 
   /// Deletes a folder of files as far as possible.
-  private static func remove(_ folder: String) {
+  package static func remove(_ folder: String) {
     for name in (try? FileSystem.names(in: folder)) ?? [] { unlink("\(folder)/\(name)") }
     rmdir(folder)
   }

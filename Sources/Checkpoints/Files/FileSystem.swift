@@ -4,7 +4,7 @@
 import Glibc
 
 /// System calls on paths.
-enum FileSystem {
+package enum FileSystem {
   /// What a path names; symbolic links are followed.
   enum Kind: Equatable {
     case file, folder
@@ -43,7 +43,7 @@ enum FileSystem {
   }
 
   /// Names of the entries of a folder but `.` and `..`, sorted by their bytes.
-  static func names(in folder: String) throws(CheckpointError) -> [String] {
+  package static func names(in folder: String) throws(CheckpointError) -> [String] {
     try check(folder)
     guard let stream = opendir(folder) else { throw .system("opendir", folder) }
     defer { closedir(stream) }
@@ -55,6 +55,15 @@ enum FileSystem {
       if name != "." && name != ".." { names.append(name) }
     }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Makes a folder and those that it lies in, as far as they are not there.
+  package static func makeFolders(_ path: String) throws(CheckpointError) {
+    if try kind(of: path) == .folder { return }
+    let parent = try split(path).folder
+    if try kind(of: parent) == nil { try makeFolders(parent) }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw .system("mkdir", path) }
+    guard try kind(of: path) == .folder else { throw .file(path: path, .taken(by: "something that is no folder")) }
   }
 
   /// Makes the entries of `folder` durable.

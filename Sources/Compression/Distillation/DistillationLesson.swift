@@ -26,20 +26,26 @@ final class DistillationLesson: Lesson {
   private var rows = 0
   private var sums: [Double] = []
   private var current: PredictionLoss?
+  /// For each batch what rewards say of its rows; empty for none.
+  private let policies: [PolicyLoss]
+  private var policyMetrics = PolicyMetrics()
+  private var batch = 0
   private var total = 0.0
   /// What the losses inside were scaled by in each batch.
   private var balances: [Double] = []
 
   /// - Parameters:
   ///   - memories: of the feature terms, by index.
+  ///   - policies: of each batch of the step, if it learns from rewards.
   ///   - seed: of the step.
   ///   - judge: throws if the loss of the whole step forbids it.
   init(
     _ plan: LossPlan, student: Transformer, teacher: Teacher?, projections: Projections, memories: [Int: FloatBuffer],
-    scratch: [RowScratch], seed: UInt64, compute: Compute, monitor: Monitor, diagnostics: Diagnostics,
-    judge: @escaping (_ loss: Double) throws -> Void
+    policies: [PolicyLoss] = [], scratch: [RowScratch], seed: UInt64, compute: Compute, monitor: Monitor,
+    diagnostics: Diagnostics, judge: @escaping (_ loss: Double) throws -> Void
   ) {
     self.judge = judge
+    self.policies = policies
     self.plan = plan
     self.teacher = teacher
     self.projections = projections
@@ -66,11 +72,12 @@ final class DistillationLesson: Lesson {
   }
 
   func loss(_ batch: TrainingBatch, cancellation: Cancellation) throws -> any LogitLoss {
-    let logits = plan.needsTeacher ? try teacher?.look(at: batch, sites: sites, cancellation: cancellation) : nil
+    let logits = plan.looksAtBatches ? try teacher?.look(at: batch, sites: sites, cancellation: cancellation) : nil
     let loss = PredictionLoss(
-      plan, batch: batch, teacher: logits, scale: 1 / Double(counted), seed: seed &+ UInt64(rows), scratch: scratch,
+      plan, batch: batch, teacher: logits, policy: policies.isEmpty ? nil : policies[self.batch], scale: 1 / Double(counted), seed: seed &+ UInt64(rows), scratch: scratch,
       monitor: monitor, diagnostics: diagnostics)
     rows += batch.batch.tokens
+    self.batch += 1
     current = loss
     return loss
   }
@@ -78,7 +85,11 @@ final class DistillationLesson: Lesson {
   func inner(
     _ batch: TrainingBatch, pass: TrainingPass, logitLoss: Double, cancellation: Cancellation
   ) throws -> InnerGradients? {
-    let onLogits = logitLoss / Double(counted)
+    var onLogits = logitLoss / Double(counted)
+    if let policy = current?.policy?.metrics {
+      policyMetrics += policy
+      onLogits += policy.loss
+    }
     total += onLogits
     for (index, sum) in (current?.sums ?? []).enumerated() { sums[index] += sum }
     guard let features else { return nil }
@@ -100,6 +111,21 @@ final class DistillationLesson: Lesson {
     plan.balance == .dynamic && !balances.isEmpty ? balances.reduce(0, +) / Double(balances.count) : nil
   }
 
+  /// The policy's loss, and how far the student has moved from where it was drawn from and from the reference.
+  private var policyParts: [LossPart] {
+    guard !policies.isEmpty else { return [] }
+    var parts = [
+      LossPart(name: "policy", value: policyMetrics.surrogateLoss),
+      LossPart(name: "policy.entropy", value: policyMetrics.meanEntropy),
+      LossPart(name: "policy.ratio", value: policyMetrics.meanRatio),
+      LossPart(name: "policy.clipped", value: policyMetrics.clippedFraction),
+    ]
+    if plan.policy?.options.divergenceWeight ?? 0 > 0 {
+      parts.append(LossPart(name: "policy.divergence", value: policyMetrics.meanDivergence))
+    }
+    return parts
+  }
+
   /// The mean of every term over the step.
   var parts: [LossPart] {
     var names: [String: Int] = [:]
@@ -107,7 +133,7 @@ final class DistillationLesson: Lesson {
       names[id, default: 0] += 1
       return names[id].map { $0 > 1 ? "\(id)#\($0)" : id } ?? id
     }
-    return zip(plan.objectives, sums).map { LossPart(name: name($0.objective.id), value: $1 / Double(counted)) }
+    return policyParts + zip(plan.objectives, sums).map { LossPart(name: name($0.objective.id), value: $1 / Double(counted)) }
       + zip(plan.features, features?.means ?? []).map { term, mean in
         LossPart(name: name("\(term.objective.id).\(term.place.rawValue)"), value: mean)
       }

@@ -1,5 +1,6 @@
 // A distillation in progress: a student that moves, the teacher, the data, and what is taught; one step at a time.
 
+package import Checkpoints
 package import OrderedCollections
 package import Tensors
 package import Transformers
@@ -17,6 +18,8 @@ package struct RunOptions: Sendable {
   package var teacherMemory = TeacherMemory.fp32
   /// A step whose loss is more than this many times the recent mean is refused; nil refuses none.
   package var explosion: Double? = 4
+  /// How a part of the batches is written by the student; nil for none.
+  package var onPolicy: OnPolicy?
 
   package init(schedule: Schedule, batch: Int, accumulation: Int, seed: UInt64) {
     self.schedule = schedule
@@ -34,6 +37,8 @@ package struct StepMetrics: Sendable, Equatable {
   package let parts: [LossPart]
   /// What the losses inside were scaled by, if the balance is dynamic.
   package let balance: Double?
+  /// What rewards said, if the run learns from any.
+  package let rewards: [LossPart]
   /// Sequences whose teacher did not have to be computed, and all.
   package let teacherReused: Int
   package let sequences: Int
@@ -48,6 +53,8 @@ package final class DistillationRun: @unchecked Sendable {
   package let plan: LossPlan
   package let options: RunOptions
   package private(set) var trainer: Trainer
+  /// Steps that were taken. Each is one of the optimiser, or several on the same completions.
+  package private(set) var steps: Int
   /// Positions that counted, in all steps.
   package private(set) var tokens: Int
   let projections: Projections
@@ -56,6 +63,8 @@ package final class DistillationRun: @unchecked Sendable {
   /// The running mean of the loss, for telling when it explodes.
   var recentLoss: RecentLoss
   private var order: DataOrder
+  private let largest: Batch
+  private let tokenizer: Tokenizer
   private let store: StatisticsStore
   private let compute: Compute
   /// Made when it is first needed, like the trainer's own.
@@ -63,25 +72,26 @@ package final class DistillationRun: @unchecked Sendable {
 
   /// - Throws: `TrainingError.planInvalid`, `batchInvalid`; what an objective throws.
   package init(
-    student: ModelState, teacher: ModelState?, dataset: Dataset, plan: LossPlan, options: RunOptions,
-    store: StatisticsStore, compute: Compute
+    student: ModelState, teacher: ModelState?, tokenizer: Tokenizer, dataset: Dataset, plan: LossPlan,
+    options: RunOptions, store: StatisticsStore, compute: Compute
   ) throws {
     try plan.check(student: student.transformer, teacher: teacher?.transformer)
+    try plan.policy?.check(dataset.examples, hasTeacher: teacher != nil)
     for token in dataset.tokens where token >= plan.vocabulary {
       throw TrainingError.batchInvalid(expected: "tokens below \(plan.vocabulary), the shared vocabulary, not \(token)")
     }
     self.student = student
     self.teacher = teacher
+    self.tokenizer = tokenizer
     self.dataset = dataset
     self.plan = plan
     self.options = options
     self.store = store
     self.compute = compute
-    let largest = Batch(sequences: options.batch, length: dataset.sequenceLength)
-    for model in [student, teacher].compactMap({ $0?.transformer })
-    where dataset.sequenceLength > model.shape.maximumLength {
+    largest = options.largestBatch(plan, dataset: dataset)
+    for model in [student, teacher].compactMap({ $0?.transformer }) where largest.length > model.shape.maximumLength {
       throw TrainingError.batchInvalid(
-        expected: "sequences of at most \(model.shape.maximumLength) tokens, not of \(dataset.sequenceLength)")
+        expected: "sequences of at most \(model.shape.maximumLength) tokens, not of \(largest.length)")
     }
     trainer = Trainer(
       student, batch: largest, keptLayers: plan.keptLayers, options: options.training, compute: compute)
@@ -89,14 +99,18 @@ package final class DistillationRun: @unchecked Sendable {
       plan, student: student.transformer, teacher: teacher?.transformer, options: options.training.optimizer,
       seed: options.seed, compute: compute)
     memories = try Self.memories(plan, student.transformer, teacher?.transformer, projections)
-    order = DataOrder(count: dataset.sequences, seed: options.seed, isShuffled: options.isShuffled)
+    let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
+    order = DataOrder(count: count, seed: options.seed, isShuffled: options.isShuffled)
     recentLoss = RecentLoss()
     tokens = 0
+    steps = 0
   }
 
   private init(forking other: DistillationRun) {
     student = other.student
     teacher = other.teacher
+    tokenizer = other.tokenizer
+    largest = other.largest
     dataset = other.dataset
     plan = other.plan
     options = other.options
@@ -108,6 +122,7 @@ package final class DistillationRun: @unchecked Sendable {
     order = other.order
     recentLoss = other.recentLoss
     tokens = other.tokens
+    steps = other.steps
   }
 
   private static func memories(
@@ -128,41 +143,63 @@ package final class DistillationRun: @unchecked Sendable {
     return memories
   }
 
-  /// Steps that were taken.
-  package var steps: Int { trainer.optimizer.steps }
   /// Times that the dataset was gone through.
-  package var epochs: Double { Double(steps * sequencesPerStep) / Double(dataset.sequences) }
-  package var sequencesPerStep: Int { options.batch * options.accumulation }
+  package var epochs: Double {
+    let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
+    return Double(steps * sequencesPerStep) / Double(count)
+  }
+  /// Sequences of the dataset, or prompts, that a step takes.
+  package var sequencesPerStep: Int { plan.policy?.prompts ?? options.batch * options.accumulation }
 
   // MARK: Steps
 
   /// Takes the next step.
   /// - Throws: `Cancelled`, `TrainingError` (of which `lossExploded`, `nonFiniteLoss` and `nonFiniteGradient` mean that it
-  ///   cannot go on like this), what an objective throws. The run is then as before.
+  ///   cannot go on like this), what an objective, a reward or sampling throws. The run is then as before.
   package func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepMetrics {
-    let (teacher, scratch) = prepared, batches = nextBatches(), seed = stepSeed
-    let kept = memories.mapValues(\.copied), reusedBefore = teacher?.reused ?? 0
+    let before = (memories: memories.mapValues(\.copied), trainer: trainer, reused: working?.teacher?.reused ?? 0)
+    let iterations = plan.policy?.iterations ?? 1
+    // More than one step of the optimiser is taken by a copy, so that all of them can be taken back.
+    if iterations > 1 { trainer = before.trainer.forked() }
+    do {
+      let (batches, policies, rewards) = try nextBatches(monitor: monitor, diagnostics: diagnostics)
+      var result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
+      for _ in 1..<max(1, iterations) {
+        result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
+      }
+      steps += 1
+      tokens += result.report.tokens
+      if plan.policy == nil { recentLoss.take(result.report.loss) }
+      return StepMetrics(
+        step: steps, report: result.report, parts: result.lesson.parts, balance: result.lesson.balance,
+        rewards: rewards, teacherReused: (working?.teacher?.reused ?? 0) - before.reused, sequences: sequencesPerStep)
+    } catch {
+      trainer = before.trainer
+      for (index, memory) in before.memories {
+        memories[index]?.pointer.update(from: memory.pointer, count: memory.count)
+      }
+      throw error
+    }
+  }
+
+  /// One step of the optimiser.
+  private func update(
+    _ batches: [TrainingBatch], _ policies: [PolicyLoss], monitor: Monitor, diagnostics: Diagnostics
+  ) throws -> (report: StepReport, lesson: DistillationLesson) {
+    let (teacher, scratch) = prepared
     let lesson = DistillationLesson(
       plan, student: student.transformer, teacher: teacher, projections: projections, memories: memories,
-      scratch: scratch, seed: seed, compute: compute, monitor: monitor, diagnostics: diagnostics
+      policies: policies, scratch: scratch, seed: stepSeed, compute: compute, monitor: monitor,
+      diagnostics: diagnostics
     ) { [options, recentLoss, steps] loss in
       if let factor = options.explosion, let mean = recentLoss.mean, loss > factor * mean {
         throw TrainingError.lossExploded(step: steps + 1, loss: loss, mean: mean)
       }
     }
-    do {
-      let report = try trainer.step(
-        batches, lesson: lesson, learningRate: options.schedule.rate(atStep: min(steps + 1, options.schedule.steps)),
-        cancellation: monitor.cancellation)
-      recentLoss.take(report.loss)
-      tokens += report.tokens
-      return StepMetrics(
-        step: steps, report: report, parts: lesson.parts, balance: lesson.balance,
-        teacherReused: (teacher?.reused ?? 0) - reusedBefore, sequences: sequencesPerStep)
-    } catch {
-      for (index, memory) in kept { memories[index]?.pointer.update(from: memory.pointer, count: memory.count) }
-      throw error
-    }
+    let report = try trainer.step(
+      batches, lesson: lesson, learningRate: options.schedule.rate(atStep: min(steps + 1, options.schedule.steps)),
+      cancellation: monitor.cancellation)
+    return (report, lesson)
   }
 
   private var stepSeed: UInt64 {
@@ -172,9 +209,8 @@ package final class DistillationRun: @unchecked Sendable {
 
   private var prepared: (teacher: Teacher?, scratch: [RowScratch]) {
     if let working { return working }
-    let largest = Batch(sequences: options.batch, length: dataset.sequenceLength)
     let made = (
-      teacher: plan.needsTeacher
+      teacher: plan.looksAtBatches
         ? teacher.map {
           Teacher(
             $0, batch: largest, precision: options.training.precision, memory: options.teacherMemory, store: store,
@@ -186,13 +222,36 @@ package final class DistillationRun: @unchecked Sendable {
     return made
   }
 
-  /// The batches of the step that comes.
-  private func nextBatches() -> [TrainingBatch] {
-    let first = steps * sequencesPerStep
-    return (0..<options.accumulation).map { number in
-      let start = first + number * options.batch
-      return dataset.trainingBatch((start..<start + options.batch).map { order.sequence(at: $0) })
+  /// The batches of the step that comes, what rewards say of their rows - made anew for each step of the optimiser - and
+  /// what there is to tell of the rewards.
+  private func nextBatches(
+    monitor: Monitor, diagnostics: Diagnostics
+  ) throws -> (batches: [TrainingBatch], policies: () -> [PolicyLoss], rewards: [LossPart]) {
+    if let policy = plan.policy {
+      let collector = PolicyCollector(
+        plan: policy, student: student, teacher: teacher, tokenizer: tokenizer, compute: compute,
+        precision: options.training.precision)
+      let first = steps * policy.prompts
+      let prompts = (first..<first + policy.prompts).map { dataset.examples[order.sequence(at: $0)] }
+      let step = try collector.collect(
+        prompts, weights: trainer.parameters, seed: stepSeed, monitor: monitor, diagnostics: diagnostics)
+      let lesson = PolicyLesson(step.sequences, options: policy.options, tokens: largest.tokens)
+      return (lesson.batches, { lesson.makeLosses() }, step.metrics)
     }
+    let first = steps * sequencesPerStep
+    var random = SplitMix64(seed: stepSeed ^ 0x6f6e_706f_6c69_6379)
+    let batches = try (0..<options.accumulation).map { number in
+      let start = first + number * options.batch
+      let numbers = (start..<start + options.batch).map { order.sequence(at: $0) }
+      let seed = random.next(), point = Double.random(in: 0..<1, using: &random)
+      guard let onPolicy = options.onPolicy, point < onPolicy.fraction else { return dataset.trainingBatch(numbers) }
+      let writer = StudentWriter(
+        onPolicy: onPolicy, tokenizer: tokenizer, transformer: student.transformer, compute: compute)
+      return try writer.batch(
+        continuing: numbers, of: dataset, weights: trainer.parameters, seed: seed,
+        monitor: Monitor(cancellation: monitor.cancellation))
+    }
+    return (batches, { [] }, [])
   }
 
   // MARK: Branches and results
@@ -238,8 +297,9 @@ package final class DistillationRun: @unchecked Sendable {
   }
 
   /// Goes back to a point that was saved.
-  func restore(_ trainer: Trainer, tokens: Int, recentLoss: RecentLoss) {
+  func restore(_ trainer: Trainer, steps: Int, tokens: Int, recentLoss: RecentLoss) {
     self.trainer = trainer
+    self.steps = steps
     self.tokens = tokens
     self.recentLoss = recentLoss
   }
@@ -247,9 +307,9 @@ package final class DistillationRun: @unchecked Sendable {
 
 /// Bytes that a run takes at most beside the models: weights, gradients and moments of the student, activations, logits.
 package func runBytes(
-  student: Transformer, teacher: Transformer?, plan: LossPlan, options: RunOptions, length: Int, threads: Int
+  student: Transformer, teacher: Transformer?, plan: LossPlan, options: RunOptions, dataset: Dataset, threads: Int
 ) -> Int {
-  let batch = Batch(sequences: options.batch, length: length)
+  let batch = options.largestBatch(plan, dataset: dataset)
   let state = 4 * 4 * ParameterLayout(student).count
   let kept = options.training.activationBudget == nil ? student.shape.layers * student.keptBytesPerToken : 0
   let budget = options.training.activationBudget ?? 0
@@ -290,6 +350,17 @@ extension FloatBuffer {
     let copy = FloatBuffer(count: count)
     copy.pointer.update(from: pointer, count: count)
     return copy
+  }
+}
+
+extension RunOptions {
+  /// The largest batch that goes through the models at once.
+  func largestBatch(_ plan: LossPlan, dataset: Dataset) -> Batch {
+    let prompt = dataset.examples.map(\.promptTokens.count).max() ?? 0
+    var length = dataset.sequenceLength
+    if let policy = plan.policy { length = max(length, prompt + policy.maximumTokens) }
+    if let onPolicy { length = max(length, (prompt > 0 ? prompt : onPolicy.promptTokens) + onPolicy.maximumTokens) }
+    return Batch(sequences: batch, length: length)
   }
 }
 

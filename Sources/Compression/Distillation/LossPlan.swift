@@ -77,6 +77,8 @@ package enum LossBalance: String, Sendable, CaseIterable {
 package struct LossPlan: Sendable {
   package var objectives: [ObjectiveTerm]
   package var features: [FeatureTerm]
+  /// Learning from rewards beside them; nil for none.
+  package var policy: PolicyPlan?
   package var balance: LossBalance
   /// The entries that student and teacher share at the beginning of their vocabularies.
   package var vocabulary: Int
@@ -91,6 +93,12 @@ package struct LossPlan: Sendable {
   }
 
   package var needsTeacher: Bool {
+    !features.isEmpty || policy?.needsTeacher ?? false
+      || objectives.contains { $0.objective.method.description.needsTeacher }
+  }
+
+  /// Whether the teacher has to look at every batch: for rewards it has looked before.
+  var looksAtBatches: Bool {
     !features.isEmpty || objectives.contains { $0.objective.method.description.needsTeacher }
   }
 
@@ -112,7 +120,7 @@ package struct LossPlan: Sendable {
     func require(_ condition: Bool, _ expected: String) throws(TrainingError) {
       if !condition { throw .planInvalid(expected: expected) }
     }
-    try require(!objectives.isEmpty || !features.isEmpty, "at least one objective")
+    try require(!objectives.isEmpty || !features.isEmpty || policy != nil, "at least one objective")
     try require(teacher != nil || !needsTeacher, "a teacher, which one of the objectives needs")
     let shared = min(student.shape.vocabularySize, teacher?.shape.vocabularySize ?? .max)
     try require((1...shared).contains(vocabulary), "a shared vocabulary of 1 to \(shared) tokens")
@@ -131,6 +139,7 @@ package struct LossPlan: Sendable {
           "layers of student and teacher, not \(pair.student) and \(pair.teacher)")
       }
     }
+    guard policy == nil else { return }
     let total = objectives.reduce(0) { $0 + $1.weight } + features.reduce(0) { $0 + $1.weight }
     try require(total > 0, "at least one weight above 0")
   }

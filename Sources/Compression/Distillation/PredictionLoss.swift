@@ -18,18 +18,21 @@ final class PredictionLoss: LogitLoss {
   private let scratch: [RowScratch]
   private let monitor: Monitor
   private let diagnostics: Diagnostics
+  /// What rewards say of the rows, if this is learning from rewards; its weights divide by what the step is divided by.
+  let policy: PolicyLoss?
   /// The sum over rows of each term's own loss, in nats.
   private(set) var sums: [Double]
 
   /// - Parameter seed: of the batch's first row; rows count on from it.
   init(
-    _ plan: LossPlan, batch: TrainingBatch, teacher: TeacherLogits?, scale: Double, seed: UInt64,
+    _ plan: LossPlan, batch: TrainingBatch, teacher: TeacherLogits?, policy: PolicyLoss?, scale: Double, seed: UInt64,
     scratch: [RowScratch], monitor: Monitor, diagnostics: Diagnostics
   ) {
     terms = plan.objectives
     values = terms.map(\.objective.values)
     self.batch = batch
     self.teacher = teacher
+    self.policy = policy
     shared = plan.vocabulary
     self.scale = scale
     self.seed = seed
@@ -77,7 +80,8 @@ final class PredictionLoss: LogitLoss {
     _ losses: UnsafeMutableBufferPointer<Double>
   ) throws {
     let target = batch.targets[row]
-    guard target >= 0 else { return z.update(repeating: 0, count: shared) }
+    // A student may write tokens that its teacher does not have.
+    guard (0..<Int32(shared)).contains(target) else { return z.update(repeating: 0, count: shared) }
     scratch.sum.update(repeating: 0, count: shared)
     var temperature = Double.nan
     for (place, term) in terms.enumerated() where term.weight > 0 {
@@ -94,6 +98,12 @@ final class PredictionLoss: LogitLoss {
         parameters: values[place], gradient: scratch.gradient, monitor: monitor, diagnostics: diagnostics)
       let factor = Float(term.factor / term.temperature * scale)
       Compute.axpy(scratch.sum, factor, scratch.gradient, count: shared)
+    }
+    if let policy, policy.rows[row] != nil {
+      scratch.student.fill(z, count: shared, temperature: policy.options.temperature)
+      scratch.gradient.update(repeating: 0, count: shared)
+      _ = policy.add(row: row, scratch.student.distribution, vocabulary: shared, to: scratch.gradient)
+      Compute.axpy(scratch.sum, Float(1 / policy.options.temperature), scratch.gradient, count: shared)
     }
     z.update(from: scratch.sum, count: shared)
   }

@@ -1,7 +1,7 @@
 // A run on disk: a folder with training.safetensors (weights, moments, projections, memories, and how far it is), the
 // caller's own state.json, and DONE, written last. The folder appears whole under its name or not at all.
 
-import Checkpoints
+package import Checkpoints
 package import JSON
 import OrderedCollections
 package import Tensors
@@ -17,16 +17,48 @@ package enum RunFolder {
   /// The caller's state of a run that was saved whole.
   /// - Throws: `CheckpointError`; `TrainingError.stateMismatch` for a folder that holds none.
   package static func state(at path: String) throws -> JSONObject {
-    guard (try? MappedFile(path: path + "/" + done)) != nil else {
+    guard isWhole(path) else {
       throw TrainingError.stateMismatch(path: path, reason: "it has no file \(done), so it is no run that was saved whole")
     }
     return try JSON.readObject(path: path + "/" + state)
+  }
+
+  /// Where the checkpoint of a step is in a folder of checkpoints.
+  package static func path(_ folder: String, step: Int) -> String {
+    let digits = String(step)
+    return folder + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+  }
+
+  /// The run at `path`, or the newest of those that were saved whole in a folder of checkpoints.
+  /// - Throws: `CheckpointError` if there is no such folder.
+  package static func newest(at path: String) throws -> String {
+    if isWhole(path) { return path }
+    return try checkpoints(in: path).last { isWhole($0) } ?? path
+  }
+
+  /// Makes a folder if there is none.
+  /// - Throws: `CheckpointError`.
+  package static func make(_ path: String) throws(CheckpointError) { try FileSystem.makeFolders(path) }
+
+  /// Removes all but the newest checkpoints of a folder.
+  /// - Throws: `CheckpointError` if the folder cannot be read.
+  package static func keepNewest(_ count: Int, in folder: String) throws {
+    for path in try checkpoints(in: folder).filter(isWhole).dropLast(count) { AtomicFolder.remove(path) }
+  }
+
+  private static func isWhole(_ path: String) -> Bool { (try? MappedFile(path: path + "/" + done)) != nil }
+
+  /// In the order of their steps.
+  private static func checkpoints(in folder: String) throws -> [String] {
+    try FileSystem.names(in: folder).filter { name in
+      name.hasPrefix("step-") && name.count >= 13 && name.dropFirst(5).allSatisfy { $0.isASCII && $0.isNumber }
+    }.sorted { ($0.count, $0) < ($1.count, $1) }.map { folder + "/" + $0 }
   }
 }
 
 extension DistillationRun {
   private enum Key {
-    static let tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps", dataset = "dataset"
+    static let steps = "runSteps", tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps", dataset = "dataset"
   }
 
   /// All beside weights and moments, in an order of its own.
@@ -49,7 +81,7 @@ extension DistillationRun {
   package func save(to path: String, state: JSONObject, monitor: Monitor) throws -> Int {
     var bytes = 0
     let details: OrderedDictionary = [
-      Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)", Key.recentSteps: "\(recentLoss.steps)",
+      Key.steps: "\(steps)", Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)", Key.recentSteps: "\(recentLoss.steps)",
       Key.dataset: dataset.digest,
     ]
     try AtomicFolder.write(to: path, replacing: true) { folder in
@@ -74,10 +106,11 @@ extension DistillationRun {
       throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")
     }
     guard let tokens = details[Key.tokens].flatMap({ Int($0) }), tokens >= 0,
+      let steps = details[Key.steps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(steps),
       let sum = details[Key.recentLoss].flatMap({ Double($0) }), sum.isFinite,
       let count = details[Key.recentSteps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(count)
     else { throw mismatch("its details are no run's") }
     projections.companion?.optimizer.restore(steps: trainer.optimizer.steps)
-    restore(trainer, tokens: tokens, recentLoss: RecentLoss(sum: sum, steps: count))
+    restore(trainer, steps: steps, tokens: tokens, recentLoss: RecentLoss(sum: sum, steps: count))
   }
 }

@@ -37,6 +37,9 @@ package final class PolicyLesson: Lesson {
     }
   }
 
+  /// A loss for each batch, for a step of the optimiser.
+  func makeLosses() -> [PolicyLoss] { rows.map { PolicyLoss($0, options: options) } }
+
   package var companion: Companion? { nil }
 
   package func begin(_ batches: [TrainingBatch]) {

@@ -5,7 +5,7 @@ package enum TrainingError: Error, Equatable {
   case scheduleInvalid(expected: String)
   case batchInvalid(expected: String)
   case planInvalid(expected: String)
-  case vocabularyMismatch(student: Int, teacher: Int)
+  case vocabulariesDiffer(reason: String)
   case nonFiniteLoss(step: Int)
   case nonFiniteGradient(step: Int)
   case lossExploded(step: Int, loss: Double, mean: Double)
@@ -17,7 +17,7 @@ package enum TrainingError: Error, Equatable {
     case .scheduleInvalid: "scheduleInvalid"
     case .batchInvalid: "batchInvalid"
     case .planInvalid: "planInvalid"
-    case .vocabularyMismatch: "vocabularyMismatch"
+    case .vocabulariesDiffer: "vocabulariesDiffer"
     case .nonFiniteLoss: "nonFiniteLoss"
     case .nonFiniteGradient: "nonFiniteGradient"
     case .lossExploded: "lossExploded"
@@ -33,9 +33,9 @@ package enum TrainingError: Error, Equatable {
       "These tokens make no batch that can be trained on. Expected \(expected)."
     case .planInvalid(let expected):
       "These objectives cannot be taught. Expected \(expected)."
-    case .vocabularyMismatch(let student, let teacher):
-      "The teacher's vocabulary has \(teacher) tokens and the student's \(student): their distributions cannot be "
-        + "compared. Take a teacher with the same tokenizer."
+    case .vocabulariesDiffer(let reason):
+      "Student and teacher do not mean the same by their tokens: \(reason). Have the teacher write text with "
+        + "dataset/generate, and teach the student on that with the objective cross-entropy."
     case .nonFiniteLoss(let step):
       "The loss of step \(step) is not finite. The weights are those before it. "
         + "Lower the learning rate, or check the data."

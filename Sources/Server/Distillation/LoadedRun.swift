@@ -37,6 +37,8 @@ final class LoadedRun: Sendable {
   let run: DistillationRun
   /// What it was started with.
   let params: JSONObject
+  /// What is kept of it on disk; forks keep nothing.
+  private let keeping: RunKeeping?
   let forkedFrom: (run: String, step: Int)?
   /// Raised when the run is stopped, so that a step under way ends.
   let cancellation = Cancellation()
@@ -45,9 +47,10 @@ final class LoadedRun: Sendable {
 
   init(
     _ run: DistillationRun, name: String, student: LoadedModel, teacher: LoadedModel?, dataset: String,
-    params: JSONObject, forkedFrom: LoadedRun? = nil
+    params: JSONObject, keeping: RunKeeping? = nil, forkedFrom: LoadedRun? = nil
   ) {
     self.run = run
+    self.keeping = keeping
     self.params = params
     self.name = name
     self.student = student
@@ -112,7 +115,9 @@ final class LoadedRun: Sendable {
       let metrics = try run.step(monitor: monitor, diagnostics: diagnostics)
       try student.checkpoint.requireIntact()
       try teacher?.checkpoint.requireIntact()
-      return note(metrics, seconds: monotonicSeconds() - start)
+      let facts = note(metrics, seconds: monotonicSeconds() - start)
+      try keeping?.note(run, params: params, values: metrics.values)
+      return facts
     } catch let error as Cancelled {
       throw error
     } catch {
@@ -131,8 +136,8 @@ final class LoadedRun: Sendable {
       state.pace = state.pace.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
       let facts = StepFacts(
         step: metrics.step, epoch: epochs, loss: metrics.report.loss,
-        parts: metrics.parts.map { ($0.name, $0.value) }, balance: metrics.balance,
-        gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
+        parts: metrics.parts.map { ($0.name, $0.value) }, rewards: metrics.rewards.map { ($0.name, $0.value) },
+        balance: metrics.balance, gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
         tokens: metrics.report.tokens, totalTokens: tokens,
         tokensPerSecond: Double(metrics.report.tokens) / max(1e-9, seconds),
         secondsLeft: state.pace.map { $0 * Double(max(0, steps - done)) },
@@ -150,5 +155,14 @@ final class LoadedRun: Sendable {
       }
       return facts
     }
+  }
+}
+
+extension StepMetrics {
+  /// As they go to files.
+  fileprivate var values: [(name: String, value: Double)] {
+    [("loss", report.loss), ("gradientNorm", report.gradientNorm), ("learningRate", report.learningRate)]
+      + parts.map { ("parts/\($0.name)", $0.value) } + rewards.map { ("rewards/\($0.name)", $0.value) }
+      + (balance.map { [("balance", $0)] } ?? [])
   }
 }

@@ -23,6 +23,22 @@ struct RunModels {
     return Double(small.parameterCount - small.prunedCount) / Double(max(1, large.parameterCount - large.prunedCount))
   }
 
+  /// The entries that both mean the same by; all of them if one came out of the other.
+  /// - Throws: `TrainingError.vocabulariesDiffer`.
+  var vocabulary: Int {
+    get throws {
+      let sizes = (student.transformer.shape.vocabularySize, teacher.transformer.shape.vocabularySize)
+      if student === teacher || student.shrunkFrom?.model == teacher.name { return min(sizes.0, sizes.1) }
+      let shared = sharedVocabulary(
+        teacher: teacher.checkpoint.tokenizer, teacherSize: sizes.1, student: student.checkpoint.tokenizer,
+        studentSize: sizes.0)
+      switch shared {
+      case .same(let size): return size
+      case .different(let reason): throw TrainingError.vocabulariesDiffer(reason: reason)
+      }
+    }
+  }
+
   var originalLayers: [Int]? { Transformers.originalLayers(of: student.checkpoint.configuration) }
 }
 
@@ -45,10 +61,12 @@ extension ServerContext {
   }
 
   /// What is taught, and why if nobody said so.
-  func lossPlan(_ params: DistillStart.Params, _ models: RunModels, vocabulary: Int) throws -> (LossPlan, Recipe?) {
+  func lossPlan(_ params: DistillStart.Params, _ models: RunModels) throws -> (LossPlan, Recipe?) {
     var plan = LossPlan(
-      objectives: [], balance: params.balance.flatMap(LossBalance.init) ?? .fixed, vocabulary: vocabulary)
+      objectives: [], balance: params.balance.flatMap(LossBalance.init) ?? .fixed, vocabulary: try models.vocabulary)
+    plan.policy = try params.policy.map(policyPlan)
     guard let objectives = params.objectives else {
+      if plan.policy != nil { return (plan, nil) }
       let recipe = Recipe(
         student: models.student.transformer, teacher: models.teacher.transformer,
         originalLayers: models.originalLayers, kept: models.kept)
@@ -69,6 +87,30 @@ extension ServerContext {
       }
     }
     return (plan, nil)
+  }
+
+  private func policyPlan(_ param: PolicyParam) throws -> PolicyPlan {
+    var plan = PolicyPlan(
+      rewards: try param.rewards.map { WeightedReward(try reward($0.method), weight: $0.weight) })
+    plan.prompts = param.prompts
+    plan.members = param.members
+    plan.maximumTokens = param.maxTokens
+    plan.skipsTruncated = param.skipTruncated
+    plan.iterations = param.iterations
+    plan.advantages.scaling = AdvantageScaling(rawValue: param.scaling) ?? .group
+    plan.advantages.combination = RewardCombination(rawValue: param.combination) ?? .sum
+    plan.advantages.dropsDegenerateGroups = param.dropFlatGroups
+    plan.normalisation = PolicyNormalisation(rawValue: param.normalisation) ?? .dapo
+    plan.options.clip = param.clip
+    plan.options.clipHigh = param.clipHigh
+    plan.options.divergenceWeight = param.divergenceWeight
+    plan.options.estimator = DivergenceEstimator(rawValue: param.estimator) ?? .k3
+    plan.options.correctsBias = param.correctBias
+    plan.options.temperature = param.temperature
+    if param.teacherWeight > 0 {
+      plan.teacherTerm = TeacherTerm(weight: param.teacherWeight, discount: param.teacherDiscount)
+    }
+    return plan
   }
 
   private func objectiveTerm(_ param: ObjectiveParam) throws -> ObjectiveTerm {
@@ -126,6 +168,11 @@ extension RunOptions {
     isShuffled = params.shuffle
     teacherMemory = TeacherMemory(rawValue: params.teacherCache) ?? .fp32
     explosion = params.explosion > 0 ? params.explosion : nil
+    onPolicy = params.onPolicy.map {
+      OnPolicy(
+        fraction: $0.fraction, promptTokens: $0.promptTokens, maximumTokens: $0.maxTokens,
+        temperature: $0.temperature)
+    }
     training.precision = Precision(rawValue: params.precision) ?? .fp32
     training.activationBudget = params.activationBytes
     training.optimizer.beta1 = params.optimizer.beta1

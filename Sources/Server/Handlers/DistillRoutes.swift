@@ -45,7 +45,8 @@ private func start(_ params: DistillStart.Params, _ context: ServerContext) thro
 }
 
 private func load(_ params: DistillLoad.Params, _ context: ServerContext) throws -> Plan {
-  try begin(try params.start(try RunFolder.state(at: params.path)), from: params.path, context)
+  let path = try RunFolder.newest(at: params.path)
+  return try begin(try params.start(try RunFolder.state(at: path)), from: path, context)
 }
 
 /// - Parameter path: of a saved run, where this one is to go on.
@@ -53,24 +54,25 @@ private func begin(_ params: DistillStart.Params, from path: String?, _ context:
   let models = try context.runModels(params)
   let dataset = try context.dataset(params.dataset), compute = try context.compute()
   if let name = params.name, context.runs.value(name) != nil { throw ServerError.runExists(name: name) }
-  let vocabulary = min(
-    models.student.transformer.shape.vocabularySize, models.teacher.transformer.shape.vocabularySize)
-  let (plan, recipe) = try context.lossPlan(params, models, vocabulary: vocabulary)
+  let (plan, recipe) = try context.lossPlan(params, models)
   let options = try RunOptions(params, dataset: dataset), teacher = plan.needsTeacher ? models.teacher : nil
   let bytes = runBytes(
     student: models.studentState.transformer, teacher: teacher?.transformer, plan: plan, options: options,
-    length: dataset.sequenceLength, threads: context.threads)
+    dataset: dataset, threads: context.threads)
   return .work(.compute) { _ in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
     try requireMemory(bytes, for: "A run of this student")
     let run = try DistillationRun(
-      student: models.studentState, teacher: teacher == nil ? nil : models.teacherState, dataset: dataset, plan: plan,
-      options: options, store: context.statistics, compute: compute)
+      student: models.studentState, teacher: teacher == nil ? nil : models.teacherState,
+      tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: plan, options: options,
+      store: context.statistics, compute: compute)
     if let path { try run.restore(from: path) }
     try models.student.checkpoint.requireIntact()
+    let keeping = try RunKeeping(params, step: run.steps)
     let loaded = try context.addRun(named: params.name) { name in
       LoadedRun(
-        run, name: name, student: models.student, teacher: teacher, dataset: params.dataset, params: params.json)
+        run, name: name, student: models.student, teacher: teacher, dataset: params.dataset, params: params.json,
+        keeping: keeping)
     }
     return DistillStart.result(
       loaded.facts, objectives: plan.facts, balance: plan.balance.rawValue,
