@@ -51,16 +51,17 @@ private func loadedDataset(
     let dataset = try Dataset(
       text: tokens, sequenceLength: params.sequenceLength, sequences: params.sequences,
       sampling: random ? .random(seed: UInt64(seed)) : .contiguous, vocabularySize: vocabulary)
-    return (LoadedDataset(dataset: dataset, source: source), tokens.count)
+    return (LoadedDataset(dataset: dataset, source: source, tokenizer: tokenizer), tokens.count)
   case .jsonl(let packing, let endOfText):
-    let (lines, source) = try lines(of: params.source, monitor: monitor)
+    let (lines, source) = try params.task.map { (try TextLines($0), TaskParam.source) }
+      ?? lines(of: params.source, monitor: monitor)
     let (documents, examples) = try lines.documents(
       tokenizer, options: DocumentOptions(endOfText: endOfText, addSpecialTokens: params.addSpecialTokens),
       monitor: monitor)
     let loaded = try LoadedDataset(
       documents: documents, examples: examples, sequenceLength: params.sequenceLength,
       packing: Packing(rawValue: packing) ?? .none, sequences: params.sequences, vocabularySize: vocabulary,
-      source: source)
+      source: source, tokenizer: tokenizer)
     return (loaded, documents.reduce(0) { $0 + $1.tokens.count })
   }
 }
@@ -70,12 +71,13 @@ extension LoadedDataset {
   /// - Throws: `WorkspaceError`.
   init(
     documents: [Document], examples: [Example], sequenceLength: Int, packing: Packing, sequences: Int? = nil,
-    vocabularySize: Int, source: String
+    vocabularySize: Int, source: String, tokenizer: Tokenizer
   ) throws(WorkspaceError) {
     let packed = PackedDocuments(documents, sequenceLength: sequenceLength, packing: packing)
     dataset = try Dataset(
       documents: packed, sequences: sequences, examples: examples, vocabularySize: vocabularySize)
     self.source = source
+    self.tokenizer = tokenizer
     self.documents = DocumentFacts(
       packing: packing.rawValue, segments: packed.windows.prefix(dataset.sequences).reduce(0) { $0 + $1.count },
       validTokens: dataset.validTokens, examples: examples.count, cut: packed.cutDocuments, tooLong: packed.tooLong,
@@ -95,6 +97,20 @@ private func lines(of source: DatasetLoad.Source, monitor: Monitor) throws -> (T
   case .path(let path):
     let file = try MappedFile(path: try resolveText(path), limit: longestDocuments)
     return (try TextLines(file.bytes, source: path, cancellation: monitor.checkCancelled), path)
+  }
+}
+
+extension TextLines {
+  /// The examples of a built-in task: the answer is what follows the prompt.
+  /// - Throws: `PolicyError.tasksExhausted`.
+  fileprivate init(_ param: TaskParam) throws {
+    let task = try ArithmeticTask(
+      digits: param.digits, operations: param.operations.compactMap(ArithmeticTask.Operation.init))
+    let lines = try task.examples(count: param.count, seed: UInt64(param.seed)).map { example in
+      "{\"prompt\": \"\(example.prompt)\", \"completion\": \"\(example.answer)\", "
+        + "\"answer\": \"\(example.answer)\"}\n"
+    }
+    self = try Array(lines.joined().utf8).withUnsafeBytes { try TextLines($0, source: TaskParam.source) }
   }
 }
 
