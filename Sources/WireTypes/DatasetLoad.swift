@@ -6,7 +6,7 @@ package enum DatasetLoad: Method {
   package static let name = "dataset/load"
 
   package enum Source: Sendable, Equatable {
-    /// A text file, or `builtin:sapling/calibration` and the like.
+    /// A text file, or `builtin:sapling/calibration`, `builtin:arithmetic` and the like.
     case path(String)
     case text(String)
     case tokens([Int])
@@ -28,6 +28,8 @@ package enum DatasetLoad: Method {
     package let format: Format
     package let name: String?
     package let addSpecialTokens: Bool
+    /// What is made up in the place of a file, for `TaskParam.source`; nil for all other sources.
+    package let task: TaskParam?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       var given: [(key: String, source: Source)] = []
@@ -48,10 +50,20 @@ package enum DatasetLoad: Method {
       format = try Self.format(source, &fields)
       name = try fields.optionalName("name")
       addSpecialTokens = try fields.bool("addSpecialTokens", default: false)
+      let isTask = source == .path(TaskParam.source), members = try fields.optionalFields("task")
+      if members != nil, !isTask {
+        throw fields.error(.outOfRange, "task", expected: "nothing unless `path` is \"\(TaskParam.source)\"")
+      }
+      if isTask, case .text = format {
+        throw fields.error(.outOfRange, "format", expected: "\"jsonl\" for a task, whose examples are documents")
+      }
+      var taskFields = members ?? JSONFields(members: [:], at: fields.path(of: "task"))
+      task = isTask ? try TaskParam(&taskFields) : nil
+      try taskFields.finish()
     }
 
     private static func format(_ source: Source, _ fields: inout JSONFields) throws(JSONFieldError) -> Format {
-      let isFile = if case .path(let path) = source { path.hasSuffix(".jsonl") } else { false }
+      let isFile = if case .path(let path) = source { path.hasSuffix(".jsonl") || path == TaskParam.source } else { false }
       let isTokens = if case .tokens = source { true } else { false }
       let word = try fields.string("format", oneOf: ["text", "jsonl"], default: isFile ? "jsonl" : "text")
       let random = try fields.optionalString("sampling", oneOf: ["contiguous", "random"])

@@ -13,6 +13,8 @@ package enum ImportanceScore: Method {
     package let training: TrainingParam?
     /// `weight`, or a unit that is cut out whole.
     package let unit: String
+    /// What scores by the plugin `reward` go by; nil for all others.
+    package let reward: RewardScoringParam?
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
       model = try fields.string("model")
@@ -25,6 +27,15 @@ package enum ImportanceScore: Method {
         training = nil
       }
       unit = try fields.string("unit", oneOf: ["weight"] + unitNames, default: "weight")
+      if var members = try fields.optionalFields("reward") {
+        guard criterion.plugin == "reward" else {
+          throw fields.error(.outOfRange, "reward", expected: "nothing unless `plugin` is \"reward\"")
+        }
+        reward = try RewardScoringParam(&members)
+        try members.finish()
+      } else {
+        reward = nil
+      }
     }
   }
 
@@ -48,9 +59,10 @@ package enum ImportanceScore: Method {
   /// - Parameters:
   ///   - tensors: of scores of weights.
   ///   - units: of scores of units; nil for those of weights.
+  ///   - reward: of scores that go by rewards.
   package static func result(
     _ scores: ScoresFacts, statistics: StatisticsFacts, tensors: [Tensor] = [], units: [UnitGroupFacts]? = nil,
-    diagnostics: JSON, seconds: Double
+    reward: RewardFacts? = nil, diagnostics: JSON, seconds: Double
   ) -> JSON {
     var result = scores.json
     statistics.add(to: &result)
@@ -58,6 +70,7 @@ package enum ImportanceScore: Method {
     result["seconds"] = JSON(seconds)
     result["tensors"] = .array(tensors.map(\.json))
     if let units { result["units"] = .array(units.map { $0.json(nil) }) }
+    if let reward { result["reward"] = reward.json }
     return result
   }
 }

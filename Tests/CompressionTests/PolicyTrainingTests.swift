@@ -16,7 +16,7 @@ import Workspace
   ) throws -> (losses: [Double], clipped: [Double]) {
     let state = try TrainingFamily("llama3").model.state, compute = try Engine.compute
     let lesson = PolicyLesson(try run.sequences(golden), options: options ?? run.options, tokens: tokens)
-    let trainer = try Trainer(
+    let trainer = Trainer(
       state, batch: Batch.covering(lesson.batches.map(\.batch)), options: TrainingFamily.options, compute: compute)
     var losses: [Double] = [], clipped: [Double] = []
     for _ in 0..<steps {

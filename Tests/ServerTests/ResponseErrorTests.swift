@@ -203,8 +203,18 @@ import Workspace
     Row(ResponseError(.invalidRequest, kind: "shutDown", "Too late."), -32600, "shutDown"),
   ]
 
+  private static let policyErrors: [(PolicyError, String)] = [
+    (.rewardsInvalid(reason: "x"), "rewardsInvalid"), (.optionsInvalid(expected: "x"), "policyOptionsInvalid"),
+    (.answerMissing(plugin: "exact-match", example: 3), "answerMissing"),
+    (.teacherMissing(plugin: "teacher-likelihood"), "teacherMissing"),
+    (.teacherOfOtherTokens(reason: "x"), "vocabularyMismatch"),
+    (.promptsMissing(asked: 9, available: 8), "promptsMissing"),
+    (.rewardsAllEqual(prompts: 4, members: 8), "rewardsAllEqual"),
+    (.tasksExhausted(asked: 101, available: 100), "tasksExhausted"),
+  ]
+
   private static let rows: [Row] =
-    fieldErrors + serverErrors + compressionErrors
+    fieldErrors + serverErrors + compressionErrors + policyErrors.map { Row($0, -32803, $1, "Compression") }
     + plainCompressionErrors.map { Row($0, -32803, $1, "Compression") }
     + workspaceErrors.map { Row($0, -32803, $1, "Workspace") } + dataErrors + transformerErrors
     + checkpointErrors.map { Row($0, -32803, $1, "Checkpoints", ["path": "/x"]) } + pluginErrors + otherErrors

@@ -16,7 +16,8 @@ package struct RunOptions: Sendable {
   package var seed: UInt64
   package var isShuffled = true
   package var teacherMemory = TeacherMemory.fp32
-  /// A step whose loss is more than this many times the recent mean is refused; nil refuses none.
+  /// A step whose loss is more than this many times the recent mean, and more than a nat above it, is refused; nil refuses
+  /// none.
   package var explosion: Double? = 4
   /// How a part of the batches is written by the student; nil for none.
   package var onPolicy: OnPolicy?
@@ -192,7 +193,7 @@ package final class DistillationRun: @unchecked Sendable {
       policies: policies, scratch: scratch, seed: stepSeed, compute: compute, monitor: monitor,
       diagnostics: diagnostics
     ) { [options, recentLoss, steps] loss in
-      if let factor = options.explosion, let mean = recentLoss.mean, loss > factor * mean {
+      if let factor = options.explosion, let mean = recentLoss.mean, loss > max(factor * mean, mean + 1) {
         throw TrainingError.lossExploded(step: steps + 1, loss: loss, mean: mean)
       }
     }

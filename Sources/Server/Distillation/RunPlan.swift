@@ -43,8 +43,8 @@ struct RunModels {
 }
 
 extension ServerContext {
-  /// The models of a request. Without a teacher the student learns from what it was: its own first revision, or the
-  /// revision that it was shrunk from.
+  /// The models of a request. Without a teacher the student learns from what it was: its own first revision, or that of
+  /// the model that it was shrunk from.
   func runModels(_ params: DistillStart.Params) throws -> RunModels {
     let student = try model(params.student.model)
     let state = try student.state(params.student.revision)
@@ -55,7 +55,7 @@ extension ServerContext {
     }
     if let origin = student.shrunkFrom, let teacher = models.value(origin.model) {
       return RunModels(
-        student: student, studentState: state, teacher: teacher, teacherState: try teacher.state(origin.revision))
+        student: student, studentState: state, teacher: teacher, teacherState: try teacher.state("r0"))
     }
     return RunModels(student: student, studentState: state, teacher: student, teacherState: try student.state("r0"))
   }
@@ -90,16 +90,15 @@ extension ServerContext {
   }
 
   private func policyPlan(_ param: PolicyParam) throws -> PolicyPlan {
-    var plan = PolicyPlan(
-      rewards: try param.rewards.map { WeightedReward(try reward($0.method), weight: $0.weight) })
+    var plan = PolicyPlan(rewards: try rewards(param.rewards))
     plan.prompts = param.prompts
-    plan.members = param.members
+    plan.members = param.completions
     plan.maximumTokens = param.maxTokens
     plan.skipsTruncated = param.skipTruncated
     plan.iterations = param.iterations
     plan.advantages.scaling = AdvantageScaling(rawValue: param.scaling) ?? .group
     plan.advantages.combination = RewardCombination(rawValue: param.combination) ?? .sum
-    plan.advantages.dropsDegenerateGroups = param.dropFlatGroups
+    plan.advantages.dropsDegenerateGroups = param.dropEqualPrompts
     plan.normalisation = PolicyNormalisation(rawValue: param.normalisation) ?? .dapo
     plan.options.clip = param.clip
     plan.options.clipHigh = param.clipHigh

@@ -53,7 +53,8 @@ private func loadedDataset(
       sampling: random ? .random(seed: UInt64(seed)) : .contiguous, vocabularySize: vocabulary)
     return (LoadedDataset(dataset: dataset, source: source, tokenizer: tokenizer), tokens.count)
   case .jsonl(let packing, let endOfText):
-    let (lines, source) = try lines(of: params.source, monitor: monitor)
+    let (lines, source) = try params.task.map { (try TextLines($0), TaskParam.source) }
+      ?? lines(of: params.source, monitor: monitor)
     let (documents, examples) = try lines.documents(
       tokenizer, options: DocumentOptions(endOfText: endOfText, addSpecialTokens: params.addSpecialTokens),
       monitor: monitor)
@@ -96,6 +97,20 @@ private func lines(of source: DatasetLoad.Source, monitor: Monitor) throws -> (T
   case .path(let path):
     let file = try MappedFile(path: try resolveText(path), limit: longestDocuments)
     return (try TextLines(file.bytes, source: path, cancellation: monitor.checkCancelled), path)
+  }
+}
+
+extension TextLines {
+  /// The examples of a built-in task: the answer is what follows the prompt.
+  /// - Throws: `PolicyError.tasksExhausted`.
+  fileprivate init(_ param: TaskParam) throws {
+    let task = try ArithmeticTask(
+      digits: param.digits, operations: param.operations.compactMap(ArithmeticTask.Operation.init))
+    let lines = try task.examples(count: param.count, seed: UInt64(param.seed)).map { example in
+      "{\"prompt\": \"\(example.prompt)\", \"completion\": \"\(example.answer)\", "
+        + "\"answer\": \"\(example.answer)\"}\n"
+    }
+    self = try Array(lines.joined().utf8).withUnsafeBytes { try TextLines($0, source: TaskParam.source) }
   }
 }
 

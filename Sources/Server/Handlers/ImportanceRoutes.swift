@@ -11,8 +11,11 @@ let importanceRoutes = [
   Route(
     ImportanceScore.self, model: \.model,
     access: { params in
-      .reading(.model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) })
-        .reading(terms: params.terms)
+      .reading(
+        .model(params.model), .plugins, params.criterion.dataset.map { .dataset($0) },
+        params.reward?.teacher.map { .model($0.model) }
+      )
+      .reading(terms: params.terms)
     }, prepare: score),
   Route(ImportanceQuery.self, access: { .reading(.scores($0.scores)) }, prepare: query),
   Route(ImportanceCompare.self, access: { .reading(.scores($0.a), .scores($0.b)) }, prepare: compare),
@@ -32,6 +35,7 @@ let importanceRoutes = [
 ]
 
 private func score(_ params: ImportanceScore.Params, _ context: ServerContext) throws -> Plan {
+  if params.criterion.plugin == RewardScoringRequest.id { return try scoreByRewards(params, context) }
   if params.unit != "weight" { return try scoreUnits(params, context) }
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
@@ -118,7 +122,7 @@ private func compare(_ params: ImportanceCompare.Params, _ context: ServerContex
 }
 
 extension ImportanceScore.Tensor {
-  fileprivate init(_ name: String, _ summary: ScoreSummary) {
+  init(_ name: String, _ summary: ScoreSummary) {
     self.init(
       tensor: name, minimum: summary.minimum, maximum: summary.maximum, mean: summary.mean,
       quantiles: zip(ScoreSummary.quantileFractions, summary.quantiles).map { ($0, $1) },

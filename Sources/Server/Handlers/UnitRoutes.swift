@@ -156,7 +156,7 @@ extension ScoresFacts {
 }
 
 extension UnitGroupFacts {
-  fileprivate init(_ group: UnitGroup) {
+  init(_ group: UnitGroup) {
     self.init(unit: group.unit.rawValue, layer: group.layer, scores: group.scores)
   }
 }
