@@ -105,6 +105,9 @@ final class LoadedRun: Sendable {
 
   // MARK: On the compute lane
 
+  /// Gives back what the run holds on disk.
+  func end() { keeping?.close() }
+
   /// Takes a step and remembers what it did.
   /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too.
   func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepFacts {

@@ -172,6 +172,7 @@ private func stop(_ params: RunParams, _ context: ServerContext) throws -> Plan 
   run.pause()
   run.cancellation.cancel()
   return .work(.compute) { _ in
+    run.end()
     context.runs.remove(run.name)
     return DistillStop.result(run.facts)
   }
