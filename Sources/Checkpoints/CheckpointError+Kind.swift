@@ -37,6 +37,7 @@ extension FileFault {
     case .invalidPath: "pathInvalid"
     case .changedInUse: "fileChangedInUse"
     case .taken: "pathTaken"
+    case .locked: "fileLocked"
     }
   }
 }

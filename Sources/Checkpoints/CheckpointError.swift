@@ -32,6 +32,8 @@ package enum FileFault: Error, Sendable, Equatable {
   case invalidPath
   /// It lost bytes that were in use: somebody truncated or overwrote it.
   case changedInUse
+  /// Another writer has it open.
+  case locked
   /// Something is there already and is not to be replaced.
   case taken(by: String)
 }

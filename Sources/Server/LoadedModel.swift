@@ -116,6 +116,8 @@ final class LoadedModel: Sendable {
 struct LoadedDataset: Sendable {
   let dataset: Dataset
   let source: String
+  /// Whose tokens they are.
+  let tokenizer: Tokenizer
   /// Nil for one text.
   var documents: DocumentFacts?
 }

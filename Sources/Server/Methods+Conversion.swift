@@ -41,11 +41,6 @@ extension ServerContext {
       objective, parameters: try values(objective.description.method, param.parameters, at: param.path))
   }
 
-  func reward(_ param: MethodParam) throws -> RewardRule {
-    let reward = try plugins.reward(id: param.plugin)
-    return Configured(reward, parameters: try values(reward.description.method, param.parameters, at: param.path))
-  }
-
   /// Puts compensators into `plan`: at most one for matrices and one for blocks.
   func compensate(_ plan: inout PruningPlan, with params: [MethodParam]) throws {
     for param in params {

@@ -18,34 +18,16 @@ package struct OnPolicyParam: Sendable {
   }
 }
 
-/// One of `rewards`: a plugin's id, or {plugin, parameters?, weight?}.
-package struct RewardParam: Sendable {
-  package let method: MethodParam
-  package let weight: Double
-
-  init(_ json: JSON, at path: String) throws(JSONFieldError) {
-    guard json.object != nil else {
-      method = try MethodParam(json, at: path)
-      weight = 1
-      return
-    }
-    var fields = try JSONFields(json, at: path)
-    method = try MethodParam(&fields)
-    weight = try fields.double("weight", in: -1e6...1e6, default: 1)
-    try fields.finish()
-  }
-}
-
 /// `policy`: group-relative policy optimisation.
 package struct PolicyParam: Sendable {
   package let rewards: [RewardParam]
   package let prompts: Int
-  package let members: Int
+  package let completions: Int
   package let maxTokens: Int
   package let temperature: Double
   package let scaling: String
   package let combination: String
-  package let dropFlatGroups: Bool
+  package let dropEqualPrompts: Bool
   package let normalisation: String
   package let clip: Double
   package let clipHigh: Double?
@@ -60,12 +42,12 @@ package struct PolicyParam: Sendable {
   init(_ fields: inout JSONFields) throws(JSONFieldError) {
     rewards = try fields.rewards("rewards")
     prompts = try fields.int("prompts", in: 1...4096, default: 4)
-    members = try fields.int("members", in: 2...4096, default: 8)
+    completions = try fields.int("completions", in: 2...4096, default: 8)
     maxTokens = try fields.int("maxTokens", in: 1...(1 << 20), default: 64)
     temperature = try fields.double("temperature", in: 0.01...100, default: 1)
     scaling = try fields.optionalString("scaling", oneOf: ["group", "batch", "none"]) ?? "group"
     combination = try fields.optionalString("combination", oneOf: ["sum", "normalised-sum"]) ?? "sum"
-    dropFlatGroups = try fields.bool("dropFlatGroups", default: false)
+    dropEqualPrompts = try fields.bool("dropEqualPrompts", default: false)
     normalisation = try fields.optionalString("normalisation", oneOf: ["grpo", "dapo", "dr-grpo"]) ?? "dapo"
     clip = try fields.double("clip", in: 0.001...0.999, default: 0.2)
     clipHigh = try fields.optionalDouble("clipHigh", in: 0.001...1000)
@@ -77,19 +59,5 @@ package struct PolicyParam: Sendable {
     skipTruncated = try fields.bool("skipTruncated", default: false)
     iterations = try fields.int("iterations", in: 1...256, default: 1)
     try fields.finish()
-  }
-}
-
-extension JSONFields {
-  /// Rewards, at least one.
-  mutating func rewards(_ key: String) throws(JSONFieldError) -> [RewardParam] {
-    let json = try value(key), elements = json.array ?? [json]
-    guard (1...32).contains(elements.count) else { throw error(.outOfRange, key, expected: "1 to 32 rewards") }
-    var rewards: [RewardParam] = []
-    for (index, element) in elements.enumerated() {
-      rewards.append(
-        try RewardParam(element, at: json.array == nil ? path(of: key) : "\(path(of: key))[\(index)]"))
-    }
-    return rewards
   }
 }

@@ -41,7 +41,7 @@ import Testing
     var first: AppendedFile? = try AppendedFile(path: path)
     #expect(
       try checkpointError { _ = try AppendedFile(path: path) }
-        == .file(path: path, .system(call: "flock", code: EWOULDBLOCK)))
+        == .file(path: path, .locked))
     #expect(first != nil)
     first = nil
     _ = try AppendedFile(path: path)

@@ -97,7 +97,7 @@ private enum Families {
       #expect(same(decoded, prompt + completion), "\(name): \"\(prompt)\" and \"\(completion)\"")
       compared += 1
     }
-    if ["llama", "qwen", "gemma", "OPT"].contains(name) { #expect(compared >= 7, "\(name)") }
+    if ["llama", "qwen", "gemma", "OPT"].contains(name) { #expect(compared >= 6, "\(name)") }
   }
 
   @Test func continuationsAreNotSequences() throws {

@@ -3,6 +3,7 @@
 import Checkpoints
 import JSON
 import Tensors
+import TestSupport
 import Testing
 import Workspace
 
@@ -59,6 +60,36 @@ private func lineError(_ text: String) throws -> (line: Int, reason: String)? {
   ])
   func nothingIsRefused(text: String) throws {
     #expect(throws: DataError.noLines(source: "t")) { try read(text) }
+  }
+
+  /// Whatever becomes of a file, it is read or refused.
+  @Test func damagedFilesAreReadOrRefused() throws {
+    let whole = Array(
+      """
+      {"espalier": "generated", "version": 1, "model": "m", "tokenizer": "t", "maxTokens": 4, "temperature": 1.0, "seed": "0"}
+      {"prompt": "two é", "completion": "three", "answer": "3", "promptTokens": [1, 2], "completionTokens": [3]}
+      {"text": "one", "finish": "maxTokens"}
+      """.utf8)
+    var random = Seeded(9), refused = 0
+    for _ in 0..<3000 {
+      var bytes = whole
+      for _ in 0..<random.int(in: 1...3) {
+        let place = random.int(in: 0...(bytes.count - 1))
+        switch random.int(in: 0...3) {
+        case 0: bytes[place] = UInt8(random.int(in: 0...255))
+        case 1: bytes.remove(at: place)
+        case 2: bytes.insert(bytes[random.int(in: 0...(bytes.count - 1))], at: place)
+        default: bytes.removeSubrange(place..<min(bytes.count, place + 20))
+        }
+      }
+      do {
+        let lines = try bytes.withUnsafeBytes { try TextLines($0, source: "t") }
+        _ = try lines.documents(byteTokenizer())
+      } catch is DataError {
+        refused += 1
+      }
+    }
+    #expect((500..<3000).contains(refused))
   }
 
   @Test func whatIsNotUTF8IsRefused() throws {

@@ -253,6 +253,32 @@ import Testing
     }
   }
 
+  /// Logits thousands apart: nearly all probabilities are 0 in fp32, their logarithms are not.
+  @Test(arguments: divergences.indices)
+  func extremesStayNumbers(index: Int) throws {
+    let (id, settings) = Self.divergences[index]
+    let pair = Self.random(1000, seed: 18, scale: 5000)
+    let slope = try pair.evaluate(id, settings)
+    #expect(slope.gradient.allSatisfy { abs($0) <= 40_000 })
+    let logs = zip(Expectation.logSoftmax(pair.teacher), Expectation.logSoftmax(pair.student))
+    let forward = logs.reduce(0) { $0 + Foundation.exp($1.0) * ($1.0 - $1.1) }
+    let reverse = logs.reduce(0) { $0 + Foundation.exp($1.1) * ($1.1 - $1.0) }
+    // Two tokens, each all but certain to one of them.
+    let expected: Double? =
+      switch id {
+      case "forward-kl", "sampled-kl": forward
+      case "reverse-kl": reverse
+      case "symmetric-kl": (forward + reverse) / 2
+      case "total-variation": 1
+      case "jensen-shannon" where settings.isEmpty: Foundation.log(2)
+      case "jensen-shannon" where settings["scaled"] != nil: 4 * Foundation.log(2)
+      case "skewed-forward-kl", "skewed-reverse-kl": Foundation.log(10)
+      default: nil
+      }
+    if let expected { #expect(abs(slope.loss - expected) < 1e-6 * max(1, expected)) }
+    #expect(slope.loss.isFinite && slope.loss >= 0)
+  }
+
   @Test(arguments: divergences.indices)
   func largeVocabulariesAreSummedAsExactly(index: Int) throws {
     let (id, settings) = Self.divergences[index]

@@ -60,6 +60,12 @@ import Testing
       .writing(data, reading: model)
     ),
     ("dataset/unload", #"{"dataset": "d"}"#, .writing(data)),
+    ("dataset/generate", #"{"model": "m", "count": 1}"#, .reading(model)),
+    ("dataset/generate", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),
+    (
+      "dataset/generate", #"{"model": "m", "dataset": "d", "name": "e"}"#,
+      .writing(.dataset("e"), reading: model, data)
+    ),
     ("plugin/list", "{}", .reading(.plugins)), ("plugin/load", #"{"path": "/x"}"#, .writing(.plugins)),
     ("plugin/describe", #"{"plugin": "p"}"#, .reading(.plugins)),
     ("plugin/unload", #"{"plugin": "p"}"#, .writing(.plugins)),

@@ -19,6 +19,25 @@ import WireTypes
       "dataset/load",
       #"{"path": "/x", "model": "m", "sequenceLength": 8, "sequences": 1, "sampling": "random", "seed": 9}"#
     ),
+    ("dataset/load", #"{"path": "/x.jsonl", "model": "m", "sequenceLength": 8, "packing": "bestFit"}"#),
+    (
+      "dataset/load",
+      #"{"text": "{}", "format": "jsonl", "model": "m", "sequenceLength": 8, "endOfText": false, "seed": 1}"#
+    ),
+    (
+      "dataset/load",
+      #"{"path": "/x.jsonl", "format": "text", "model": "m", "sequenceLength": 8, "sampling": "random"}"#
+    ),
+    ("dataset/generate", #"{"model": "m", "count": 1}"#),
+    ("dataset/generate", #"{"model": "m", "dataset": "d", "promptTokens": 4, "revision": "r1", "name": "n"}"#),
+    (
+      "dataset/generate",
+      #"{"model": "m", "prompts": ["", "a"], "maxTokens": 1, "temperature": 0, "topK": 1, "topP": 1, "seed": 2}"#
+    ),
+    (
+      "dataset/generate",
+      #"{"model": "m", "count": 9, "batch": 1, "path": "/x", "packing": "none", "sequenceLength": 2}"#
+    ),
     ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 0}"#),
     ("mask/apply", #"{"model": "m", "scores": "s", "sparsity": 1.0, "group": "global", "modules": ["*"]}"#),
     ("mask/apply", #"{"model": "m", "scores": "s", "pattern": "2:4"}"#),
@@ -57,6 +76,27 @@ import WireTypes
     ("model/describe", #"{"model": null}"#, "missingField", "params.model"),
     ("model/describe", #"{"model": 1}"#, "wrongType", "params.model"),
     ("model/describe", #"{"modle": "m", "model": "m"}"#, "unknownField", "params.modle"),
+    (
+      "dataset/load", #"{"text": "a", "model": "m", "sequenceLength": 8, "packing": "none"}"#, "outOfRange",
+      "params.packing"
+    ),
+    (
+      "dataset/load", #"{"path": "/x", "model": "m", "sequenceLength": 8, "endOfText": true}"#, "outOfRange",
+      "params.endOfText"
+    ),
+    (
+      "dataset/load", #"{"tokens": [1], "format": "jsonl", "model": "m", "sequenceLength": 8}"#, "outOfRange",
+      "params.format"
+    ),
+    (
+      "dataset/load", #"{"path": "/x.jsonl", "model": "m", "sequenceLength": 8, "sampling": "random"}"#, "outOfRange",
+      "params.sampling"
+    ),
+    ("dataset/generate", #"{"model": "m"}"#, "missingField", "params.prompts"),
+    ("dataset/generate", #"{"model": "m", "prompts": []}"#, "outOfRange", "params.prompts"),
+    ("dataset/generate", #"{"model": "m", "count": 1, "dataset": "d"}"#, "outOfRange", "params.count"),
+    ("dataset/generate", #"{"model": "m", "count": 1, "promptTokens": 4}"#, "outOfRange", "params.promptTokens"),
+    ("dataset/generate", #"{"model": "m", "count": 1, "batch": 0}"#, "outOfRange", "params.batch"),
     ("model/load", #"{"source": ""}"#, "outOfRange", "params.source"),
     ("model/load", #"{"source": "/x", "name": ""}"#, "outOfRange", "params.name"),
     ("model/load", #"{"source": "/x", "name": "a\nb"}"#, "outOfRange", "params.name"),

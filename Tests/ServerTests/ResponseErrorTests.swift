@@ -91,6 +91,7 @@ import Workspace
     (.scoresOfAnotherModel(scores: "s1", model: "a"), "scoresOfAnotherModel"),
     (.scoresNotComparable(reason: "no tensor"), "scoresNotComparable"), (.nonFiniteLoss(window: 0), "nonFiniteLoss"),
     (.windowInvalid(window: 9, sequenceLength: 8), "windowInvalid"),
+    (.windowOfDocuments, "windowInvalid"), (.nothingPredicted, "nothingPredicted"),
     (.regionOutside(tensor: "q", region: "rows 0..<9", rows: 8, columns: 8), "regionOutside"),
     (.regionTooLarge(values: 9, maximum: 8), "regionTooLarge"), (.editInvalid(index: 0, reason: "no"), "editInvalid"),
     (.maskFileMismatch(path: "/x", reason: "no"), "maskFileMismatch"),
@@ -109,7 +110,25 @@ import Workspace
     (.sequenceLengthInvalid(given: 1), "sequenceLengthInvalid"),
     (.sequencesNotAvailable(asked: 9, available: 1, sequenceLength: 8), "datasetTooSmall"),
     (.datasetTooLarge(sequences: 9, sequenceLength: 8, maximumTokens: 8), "datasetTooLarge"),
+    (.documentsNotUsable(tooLong: 1, tooShort: 0), "datasetTooSmall"),
+    (.documentsTooLarge(tokens: 9, maximumTokens: 8), "datasetTooLarge"),
+    (.datasetNotUniform(sequences: 2, sequenceLength: 8), "datasetNotUniform"),
     (.tokenOutOfRange(token: 9, position: 0, vocabularySize: 8), "tokenOutOfRange"),
+  ]
+
+  private static let dataErrors: [Row] = [
+    Row(
+      DataError.lineInvalid(source: "x", line: 3, reason: "no."), -32803, "lineInvalid", "Compression", ["line": 3]),
+    Row(DataError.noLines(source: "x"), -32803, "linesMissing", "Compression"),
+    Row(DataError.endTokenMissing, -32803, "endTokenMissing", "Compression"),
+    Row(DataError.beginTokenMissing, -32803, "beginTokenMissing", "Compression"),
+    Row(DataError.promptsMissing(reason: "no"), -32803, "promptsMissing", "Compression"),
+    Row(
+      DataError.generationUnreadable(path: "/x", reason: "no"), -32803, "generationUnreadable", "Compression",
+      ["path": "/x"]),
+    Row(
+      DataError.generationDiffers(path: "/x", setting: "seed", found: "1", asked: "2"), -32803, "generationDiffers",
+      "Compression", ["path": "/x", "setting": "seed"]),
   ]
 
   private static let transformerErrors: [Row] = [
@@ -144,6 +163,7 @@ import Workspace
     (.file(path: "/x", .notFound), "fileNotFound"), (.file(path: "/x", .system(call: "open", code: 13)), "fileSystem"),
     (.file(path: "/x", .notRegular(found: "a folder")), "fileNotRegular"),
     (.file(path: "/x", .tooLarge(bytes: 9, limit: 8)), "fileTooLarge"), (.file(path: "/x", .invalidPath), "pathInvalid"),
+    (.file(path: "/x", .locked), "fileLocked"),
     (.file(path: "/x", .changedInUse), "fileChangedInUse"), (.file(path: "/x", .taken(by: "a file")), "pathTaken"),
     (.layout(path: "/x", .unrecognised(found: "an empty file")), "checkpointUnrecognised"),
     (.layout(path: "/x", .pickle(file: "pytorch_model.bin")), "pickleRefused"),
@@ -196,7 +216,7 @@ import Workspace
   private static let rows: [Row] =
     fieldErrors + serverErrors + compressionErrors + policyErrors.map { Row($0, -32803, $1, "Compression") }
     + plainCompressionErrors.map { Row($0, -32803, $1, "Compression") }
-    + workspaceErrors.map { Row($0, -32803, $1, "Workspace") } + transformerErrors
+    + workspaceErrors.map { Row($0, -32803, $1, "Workspace") } + dataErrors + transformerErrors
     + checkpointErrors.map { Row($0, -32803, $1, "Checkpoints", ["path": "/x"]) } + pluginErrors + otherErrors
 
   @Test(arguments: rows)

@@ -29,7 +29,9 @@ package final class AppendedFile {
     case .folder: throw .file(path: path, .notRegular(found: "a folder"))
     case .other(let found): throw .file(path: path, .notRegular(found: found))
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw .system("flock", path) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      throw errno == EWOULDBLOCK ? .file(path: path, .locked) : .system("flock", path)
+    }
     byteCount = Int(status.st_size)
   }
 

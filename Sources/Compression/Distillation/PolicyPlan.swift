@@ -97,7 +97,7 @@ struct PolicyCollector {
     return [
       LossPart(name: "reward", value: average),
       LossPart(name: "rewardDeviation", value: mean(all.map { ($0 - average) * ($0 - average) }).squareRoot()),
-      LossPart(name: "flatGroups", value: Double(advantages.degenerateGroups) / Double(max(1, groups.count))),
+      LossPart(name: "equalPrompts", value: Double(advantages.degenerateGroups) / Double(max(1, groups.count))),
       LossPart(name: "completionTokens", value: mean(completions.map { Double($0.tokens.count) })),
       LossPart(name: "ended", value: mean(completions.map { $0.hasEnded ? 1 : 0 })),
     ] + zip(plan.rewards, rewards).map { reward, values in

@@ -90,16 +90,15 @@ extension ServerContext {
   }
 
   private func policyPlan(_ param: PolicyParam) throws -> PolicyPlan {
-    var plan = PolicyPlan(
-      rewards: try param.rewards.map { WeightedReward(try reward($0.method), weight: $0.weight) })
+    var plan = PolicyPlan(rewards: try rewards(param.rewards))
     plan.prompts = param.prompts
-    plan.members = param.members
+    plan.members = param.completions
     plan.maximumTokens = param.maxTokens
     plan.skipsTruncated = param.skipTruncated
     plan.iterations = param.iterations
     plan.advantages.scaling = AdvantageScaling(rawValue: param.scaling) ?? .group
     plan.advantages.combination = RewardCombination(rawValue: param.combination) ?? .sum
-    plan.advantages.dropsDegenerateGroups = param.dropFlatGroups
+    plan.advantages.dropsDegenerateGroups = param.dropEqualPrompts
     plan.normalisation = PolicyNormalisation(rawValue: param.normalisation) ?? .dapo
     plan.options.clip = param.clip
     plan.options.clipHigh = param.clipHigh

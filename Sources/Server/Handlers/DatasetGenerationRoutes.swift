@@ -23,8 +23,11 @@ let datasetGenerationRoutes = [
 private func generate(_ params: DatasetGenerate.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let state = try model.state(params.revision)
-  var source: Dataset?
-  if case .dataset(let name, _) = params.prompts { source = try context.dataset(name) }
+  var source: LoadedDataset?
+  if case .dataset(let name, _) = params.prompts {
+    _ = try context.dataset(name)
+    source = context.datasets.value(name)
+  }
   if let name = params.name, context.datasets.value(name) != nil { throw ServerError.datasetExists(name: name) }
   let compute = try context.compute()
   let tokenizer = model.checkpoint.tokenizer
@@ -61,7 +64,7 @@ private func generate(_ params: DatasetGenerate.Params, _ context: ServerContext
       documents: data.documents, examples: data.examples,
       sequenceLength: params.sequenceLength ?? min(model.transformer.shape.maximumLength, longest + params.maxTokens),
       packing: Packing(rawValue: params.packing) ?? .none, vocabularySize: model.transformer.shape.vocabularySize,
-      source: params.path ?? "generated")
+      source: params.path ?? "generated", tokenizer: tokenizer)
     guard let name = context.datasets.add(loaded, name: params.name) else {
       throw ServerError.datasetExists(name: params.name ?? "")
     }
@@ -76,11 +79,11 @@ private func generate(_ params: DatasetGenerate.Params, _ context: ServerContext
 /// What is written on from.
 /// - Throws: `DataError`, `CheckpointError` of the tokenizer, `Cancelled`.
 private func prompts(
-  _ params: DatasetGenerate.Params, _ dataset: Dataset?, _ tokenizer: Tokenizer, _ monitor: Monitor
+  _ params: DatasetGenerate.Params, _ source: LoadedDataset?, _ tokenizer: Tokenizer, _ monitor: Monitor
 ) throws -> [Example] {
+  let options = DocumentOptions(addSpecialTokens: params.addSpecialTokens)
   switch params.prompts {
   case .texts(let texts):
-    let options = DocumentOptions(addSpecialTokens: params.addSpecialTokens)
     return try texts.map { text in
       Example(prompt: text, promptTokens: try tokenizer.promptTokens(text, options, monitor))
     }
@@ -88,19 +91,36 @@ private func prompts(
     guard let begin = tokenizer.beginToken else { throw DataError.beginTokenMissing }
     return Array(repeating: Example(prompt: "", promptTokens: [begin]), count: count)
   case .dataset(let name, let promptTokens):
-    guard let dataset else { return [] }
+    guard let source else { return [] }
+    let prompts = try source.prompts(name, tokens: promptTokens, monitor)
+    if source.tokenizer === tokenizer || tokenizerDigest(source.tokenizer) == tokenizerDigest(tokenizer) {
+      return prompts
+    }
+    // Tokens of another tokenizer mean nothing here: the texts do.
+    return try prompts.map { prompt in
+      Example(
+        prompt: prompt.prompt, promptTokens: try tokenizer.promptTokens(prompt.prompt, options, monitor),
+        answer: prompt.answer)
+    }
+  }
+}
+
+extension LoadedDataset {
+  /// Its examples; of a text the first tokens of each sequence.
+  /// - Parameter name: what it is called, for errors.
+  fileprivate func prompts(_ name: String, tokens count: Int, _ monitor: Monitor) throws -> [Example] {
     if !dataset.examples.isEmpty { return dataset.examples }
     guard dataset.isUniform else {
       throw DataError.promptsMissing(reason: "the documents of \"\(name)\" are texts without prompts")
     }
-    guard promptTokens <= dataset.sequenceLength else {
+    guard count <= dataset.sequenceLength else {
       throw DataError.promptsMissing(
         reason: "the sequences of \"\(name)\" have \(dataset.sequenceLength) tokens, fewer than `promptTokens` "
-          + "\(promptTokens)")
+          + "\(count)")
     }
     return try (0..<dataset.sequences).map { number in
       try monitor.checkCancelled()
-      let tokens = Array(dataset.tokens(ofSequence: number).prefix(promptTokens))
+      let tokens = Array(dataset.tokens(ofSequence: number).prefix(count))
       let known = tokens.filter { tokenizer.token($0) != nil }
       return Example(prompt: try tokenizer.decode(known, skipSpecialTokens: true), promptTokens: tokens)
     }

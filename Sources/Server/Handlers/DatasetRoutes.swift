@@ -51,7 +51,7 @@ private func loadedDataset(
     let dataset = try Dataset(
       text: tokens, sequenceLength: params.sequenceLength, sequences: params.sequences,
       sampling: random ? .random(seed: UInt64(seed)) : .contiguous, vocabularySize: vocabulary)
-    return (LoadedDataset(dataset: dataset, source: source), tokens.count)
+    return (LoadedDataset(dataset: dataset, source: source, tokenizer: tokenizer), tokens.count)
   case .jsonl(let packing, let endOfText):
     let (lines, source) = try params.task.map { (try TextLines($0), TaskParam.source) }
       ?? lines(of: params.source, monitor: monitor)
@@ -61,7 +61,7 @@ private func loadedDataset(
     let loaded = try LoadedDataset(
       documents: documents, examples: examples, sequenceLength: params.sequenceLength,
       packing: Packing(rawValue: packing) ?? .none, sequences: params.sequences, vocabularySize: vocabulary,
-      source: source)
+      source: source, tokenizer: tokenizer)
     return (loaded, documents.reduce(0) { $0 + $1.tokens.count })
   }
 }
@@ -71,12 +71,13 @@ extension LoadedDataset {
   /// - Throws: `WorkspaceError`.
   init(
     documents: [Document], examples: [Example], sequenceLength: Int, packing: Packing, sequences: Int? = nil,
-    vocabularySize: Int, source: String
+    vocabularySize: Int, source: String, tokenizer: Tokenizer
   ) throws(WorkspaceError) {
     let packed = PackedDocuments(documents, sequenceLength: sequenceLength, packing: packing)
     dataset = try Dataset(
       documents: packed, sequences: sequences, examples: examples, vocabularySize: vocabularySize)
     self.source = source
+    self.tokenizer = tokenizer
     self.documents = DocumentFacts(
       packing: packing.rawValue, segments: packed.windows.prefix(dataset.sequences).reduce(0) { $0 + $1.count },
       validTokens: dataset.validTokens, examples: examples.count, cut: packed.cutDocuments, tooLong: packed.tooLong,
