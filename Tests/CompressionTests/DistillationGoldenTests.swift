@@ -1,5 +1,6 @@
 // Twenty steps of distillation as PyTorch takes them: objectives, temperatures, learned maps, the balance, rewards.
 
+import Checkpoints
 import OrderedCollections
 import Tensors
 import TestSupport
@@ -93,7 +94,7 @@ import Workspace
     var bench = try Self.bench(.forward)
     let objective = bench.plan.objectives[0].objective
     switch change {
-    case "temperature": bench.plan.objectives = [ObjectiveTerm(objective, temperature: 2.001)]
+    case "temperature": bench.plan.objectives = [ObjectiveTerm(objective, temperature: 2.05)]
     case "square": bench.plan.objectives = [ObjectiveTerm(objective, temperature: 2, squaresTemperature: false)]
     case "vocabulary": bench.plan.vocabulary = 96
     case "rate":

@@ -51,7 +51,7 @@ import Workspace
     let directions = gradient.map { $0 == 0 ? 0 : (0.5 + random.uniform()) * ($0 > 0 ? 1 : -1) }
     let slope = zip(directions, gradient).reduce(0) { $0 + $1.0 * Double($1.1) }
     let size = (before.reduce(0) { $0 + Double($1) * Double($1) } / Double(count)).squareRoot()
-    let step = min(size / 20, 0.02 / slope)
+    let step = min(size / 150, 0.003 * max(1, try run.step().report.loss) / slope)
     func sides(_ h: Double) throws -> (analytic: Double, numeric: Double) {
       func loss(_ h: Double) throws -> (Double, [Float]) {
         let moved = zip(before, directions).map { Float(Double($0) + h * $1) }
