@@ -33,11 +33,12 @@ enum Teaching: String, CaseIterable {
       let documents = (0..<5).map { Document(tokens: (0..<9).map { Int32($0 + 7) }, promptTokens: 3 + $0 % 2) }
       bench.dataset = try Dataset(
         documents: PackedDocuments(documents, sequenceLength: 9, packing: .none),
-        examples: (0..<5).map { Example(prompt: "", promptTokens: [Int32(7 + $0), 8, 9]) },
+        examples: (0..<5).map { Example(prompt: "", promptTokens: [Int32(7 + $0), 8, 9], answer: "a") },
         vocabularySize: RunBench.shared)
       let length = try Bundled.reward(
         "length", ["form": .choice(index: 0, word: "target"), "target": .integer(3), "scale": .integer(6)])
-      var policy = PolicyPlan(rewards: [WeightedReward(length), .warm])
+      var policy = PolicyPlan(
+        rewards: [WeightedReward(length), .warm, WeightedReward(try Bundled.reward("exact-match"), weight: 0.5)])
       (policy.prompts, policy.members, policy.maximumTokens) = (2, 4, 6)
       policy.options.divergenceWeight = 0.1
       if self == .rewardsTwice {

@@ -73,7 +73,6 @@ import Workspace
       try Bundled.feature(kase.id), weight: 1.7, place: kase.place,
       pairs: kase.pairs.map { LayerPair(student: $0.0, teacher: $0.1) })
     let bench = try Self.bench([], [feature]), run = try bench.run()
-    try run.step()
     let gradients = run.trainer.gradients, parameters = run.trainer.parameters
     let names =
       ["model.embed_tokens.weight", "model.layers.0.input_layernorm.weight", "model.layers.0.mlp.down_proj.weight"]
@@ -81,6 +80,7 @@ import Workspace
     var compared = 0
     for name in names {
       let count = try #require(parameters.layout.entries[name]).count
+      try run.step()  // the gradient at the weights as they are again
       let gradient = (0..<count).map { gradients[name][$0] }
       guard gradient.contains(where: { $0 != 0 }) else { continue }
       let (analytic, numeric) = try Self.slopes(parameters.block[name], gradient, count: count, run: run, seed: 1)

@@ -298,6 +298,40 @@ def _written(folder, files, training):
     return folder
 
 
+SUMS = {"path": "builtin:arithmetic", "model": "m", "sequenceLength": 16, "name": "sums", "task": {"count": 8}}
+CARRIED = {
+    "rewards": {
+        "objectives": None, "dataset": "sums",
+        "policy": {"rewards": ["exact-match", {"plugin": "length", "parameters": {"form": "target", "target": 2}}],
+                   "prompts": 2, "members": 4, "maxTokens": 6, "iterations": 2, "divergenceWeight": 0.05}},
+    "own text": {"onPolicy": {"fraction": 0.7, "promptTokens": 6, "maxTokens": 9}, "explosion": 0},
+    "memory": {"objectives": ["forward-kl", {"plugin": "contrastive-memory", "parameters": {"bank": 7}}]},
+}
+
+
+@pytest.mark.parametrize("what", CARRIED)
+def test_loaded_runs_go_on(start, tmp_path, what):
+    """Saved in one daemon, loaded in another, beside the run that never stopped."""
+    params = {key: value for key, value in {**RUN, **CARRIED[what], "steps": 8}.items() if value is not None}
+    first = prepare(start())
+    first.call("dataset/load", SUMS)
+    first.call("distill/start", {**params, "name": "r"})
+    first.call("distill/step", {"run": "r", "steps": 3})
+    first.call("distill/save", {"run": "r", "path": str(tmp_path / "saved")})
+    first.call("distill/step", {"run": "r", "steps": 3})
+    losses = [step["loss"] for step in status(first, "r", history=6)["history"]]
+    first.__exit__()
+
+    second = prepare(start())
+    second.call("dataset/load", SUMS)
+    assert second.call("distill/load", {"path": str(tmp_path / "saved"), "name": "r"})["step"] == 3
+    second.call("distill/step", {"run": "r", "steps": 3})
+    found = status(second, "r", history=10)["history"]
+    assert [step["step"] for step in found] == [4, 5, 6]
+    assert [step["loss"] for step in found] == losses[3:] and len(set(losses)) == 6
+    ends_well(second)
+
+
 # --- Killed daemons ------------------------------------------------------------------------------
 
 
