@@ -1,6 +1,7 @@
 // What a run sees of its data and of its models: shared vocabularies, prompts that are not predicted, the order of
 // sequences, and the recipe.
 
+import BuiltinModels
 import Glibc
 import OrderedCollections
 import Synchronization
@@ -221,6 +222,12 @@ private final class NotingFeature: FeatureObjective {
     // Half of two layers deep is one and a half of three deep: behind its second layer.
     #expect(cut(nil).features[0].pairs == [LayerPair(student: 0, teacher: 1)])
     for wrong in [[0], [0, 1, 2], [7, 8]] { #expect(cut(wrong).features == cut(nil).features, "\(wrong)") }
+    // Three layers from the end, at the same depth of a deeper teacher unless it is known.
+    let deep = try TestModel(path: try #require(BuiltinModels.path(ofModel: "sapling"))).transformer
+    let layers = deep.shape.layers, third = Int((Double(layers) / 3).rounded()) - 1
+    let shallow = Recipe(student: three, teacher: deep, originalLayers: nil, kept: 0.9)
+    #expect(layers > 3 && shallow.features[0].pairs == [LayerPair(student: 0, teacher: third)])
+    #expect(shallow.reason.contains("3 of the teacher's \(layers) layers"))
     #expect(!known.reason.contains("rounds"))
     #expect(cut([1, 2], 0.6).reason.contains("It keeps 60 %") && cut([1, 2], 0.6).reason.contains("rounds"))
     #expect(cut([1, 2], 2.0 / 3).reason == known.reason)
