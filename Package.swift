@@ -142,8 +142,8 @@ let package = Package(
     .target(
       name: "Benchmark",
       dependencies: [
-        "BuiltinModels", "PipeClient", "Compression", "Workspace", "Transformers", "Checkpoints", "Tensors", "Threads",
-        "JSON", collections,
+        "BuiltinModels", "PipeClient", "PluginHost", "Compression", "Workspace", "Transformers", "Checkpoints",
+        "Tensors", "Threads", "JSON", collections,
       ], swiftSettings: settings),
     .executableTarget(
       name: "espalier",

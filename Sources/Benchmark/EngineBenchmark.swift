@@ -52,6 +52,7 @@ struct Subject {
   let state: ModelState
   let batch: Batch
   let tokens: [Int32]
+  let tokenizer: Tokenizer
   let seconds: Double
   let compute: Compute
 
@@ -78,8 +79,8 @@ package func benchmarkEngine(_ options: BenchmarkOptions) throws -> Figures {
   let tokens = try text(of: batch.tokens, checkpoint.tokenizer, vocabulary: model.shape.vocabularySize)
   try model.checkTokens(tokens, length: batch.length)
   let subject = Subject(
-    state: ModelState(transformer: model, revision: weights), batch: batch, tokens: tokens, seconds: options.seconds,
-    compute: compute)
+    state: ModelState(transformer: model, revision: weights), batch: batch, tokens: tokens,
+    tokenizer: checkpoint.tokenizer, seconds: options.seconds, compute: compute)
 
   var figures = ceilings(compute)
   figures.append(

@@ -3,6 +3,7 @@
 
 import Compression
 import Glibc
+import PluginHost
 import Tensors
 import Transformers
 import Workspace
@@ -61,7 +62,7 @@ private func stepFigures(
     }
   }
   let plain = try measure(NextTokenLesson())
-  let distilling = plain
+  let distilling = try stepsOfRun(subject, options: options, ceiling: ceiling)
 
   // Backward takes two products for each of the forward pass's; the teacher has no backward pass.
   let forward = subject.model.blockOperations(batch: batch) + subject.model.headOperations(rows: batch.tokens)
@@ -86,6 +87,42 @@ private func stepFigures(
       "peakResidentBytes\(suffix)", "most memory so far", Double(peakResidentBytes()), "bytes",
       note: "\(Int(Double(peakResidentBytes()) / Double(trainer.parameters.layout.parameterCount))) a parameter"),
   ]
+}
+
+/// Steps of a run that distils a model into itself on one batch: first with all of the teacher, then with what is
+/// remembered of it.
+private func stepsOfRun(
+  _ subject: Subject, options: TrainingOptions, ceiling: () -> Double
+) throws -> (seconds: Double, laterSeconds: Double, ceiling: Double, count: Int) {
+  let compute = subject.compute, vocabulary = subject.model.shape.vocabularySize
+  let services = PluginServices(
+    log: { _, _, _ in }, parallelFor: { count, body in compute.pool.parallelFor(count) { index, _ in body(index) } },
+    linearAlgebra: { () throws(BLASError) in try LinearAlgebra(pool: compute.pool) })
+  let plugins = PluginRegistry(services: services)
+  plugins.discover()
+  let plan = LossPlan(
+    objectives: [ObjectiveTerm(Configured(try plugins.objective(id: "forward-kl")))], vocabulary: vocabulary)
+  let dataset = try Dataset(
+    text: subject.tokens, sequenceLength: subject.batch.length, sequences: subject.batch.sequences,
+    sampling: .contiguous, vocabularySize: vocabulary)
+  func measure(_ memory: TeacherMemory, _ store: StatisticsStore) throws -> (seconds: Double, ceiling: Double, count: Int) {
+    var options = RunOptions(
+      schedule: try Schedule(.constant, learningRate: 1e-5, steps: 1 << 20), batch: subject.batch.sequences,
+      accumulation: 1, seed: 0)
+    options.training = trainingOptions
+    options.teacherMemory = memory
+    options.explosion = nil
+    let run = try DistillationRun(
+      student: subject.state, teacher: subject.state, tokenizer: subject.tokenizer, dataset: dataset, plan: plan,
+      options: options, store: store, compute: compute)
+    if memory != .none { _ = try run.step(monitor: Monitor(), diagnostics: Diagnostics()) }
+    return try repeated(for: subject.seconds, ceiling: ceiling) {
+      _ = try run.step(monitor: Monitor(), diagnostics: Diagnostics())
+    }
+  }
+  let trainingOptions = options, store = StatisticsStore(diskBytes: 0)
+  let first = try measure(.none, store), later = try measure(.fp32, store)
+  return (first.seconds, later.seconds, first.ceiling, first.count)
 }
 
 /// What the divergence costs beyond its matrix products: the pass over the logits of teacher and student.

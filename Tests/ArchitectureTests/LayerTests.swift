@@ -10,8 +10,8 @@ private let layers: [(target: String, mayImport: Set<String>)] = [
   (
     "Benchmark",
     [
-      "BuiltinModels", "Checkpoints", "Compression", "JSON", "PipeClient", "Tensors", "Threads", "Transformers",
-      "Workspace",
+      "BuiltinModels", "Checkpoints", "Compression", "JSON", "PipeClient", "PluginHost", "Tensors", "Threads",
+      "Transformers", "Workspace",
     ]
   ),
   ("PipeClient", ["JSON", "JSONRPC", "Threads"]),

@@ -5,7 +5,10 @@ import time
 
 import pytest
 
+from daemon import ROOT
+
 LENGTH = 64
+TINY = ROOT / "Tests" / "TransformersTests" / "Goldens" / "grouped-f32"
 
 
 @pytest.fixture
@@ -108,6 +111,26 @@ def test_a_cancelled_generation_leaves_whole_lines(sapling, tmp_path):
     some = content.count(b"\n") - 1
     rest = sapling.call("dataset/generate", {**params, "count": some + 3})
     assert rest["resumed"] == some and path.read_bytes().startswith(content)
+
+
+def test_prompts_are_tokenised_by_the_model_that_writes(sapling, tmp_path):
+    """A dataset of one tokenizer, a teacher of another, and back to the student by the file's texts."""
+    sapling.call("model/load", {"source": str(TINY), "name": "tiny"})
+    prompts = load(sapling, [{"prompt": "AB!", "answer": "x"}, {"prompt": "b"}])
+    path = tmp_path / "tiny.jsonl"
+    params = {"model": "tiny", "dataset": prompts["dataset"], "maxTokens": 5, "path": str(path)}
+    sapling.call("dataset/generate", params)
+    lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    assert [line["promptTokens"] for line in lines] == [[66, 0], [65]], "the tiny vocabulary's tokens of AB, ! and b"
+    assert lines[0]["answer"] == "x" and "answer" not in lines[1]
+    student = {"model": "sapling", "path": str(path), "sequenceLength": LENGTH, "endOfText": False}
+    facts = sapling.call("dataset/load", student)
+    texts = [{key: line[key] for key in ("prompt", "completion", "answer") if key in line} for line in lines]
+    assert facts["digest"] == load(sapling, texts, endOfText=False)["digest"]
+    own = {"model": "tiny", "path": str(path), "sequenceLength": LENGTH}
+    assert sapling.call("dataset/load", own)["tokens"] == sum(
+        len(line["promptTokens"] + line["completionTokens"]) for line in lines
+    )
 
 
 def test_another_file_stays_as_it_is(sapling, tmp_path):

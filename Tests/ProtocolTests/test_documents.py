@@ -19,9 +19,6 @@ NEVER_SENT = {
     "noThread": "said before there is a client",
     "sequenceLengthInvalid": "params are checked before",
     "sparsityInvalid": "params are checked before",
-    "scheduleInvalid": "params are checked before",
-    "batchInvalid": "training has no method yet",
-    "trainingStateMismatch": "training has no method yet",
 }
 
 

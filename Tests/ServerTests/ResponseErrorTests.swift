@@ -207,7 +207,7 @@ import Workspace
     (.rewardsInvalid(reason: "x"), "rewardsInvalid"), (.optionsInvalid(expected: "x"), "policyOptionsInvalid"),
     (.answerMissing(plugin: "exact-match", example: 3), "answerMissing"),
     (.teacherMissing(plugin: "teacher-likelihood"), "teacherMissing"),
-    (.teacherOfOtherTokens(reason: "x"), "vocabularyMismatch"),
+    (.teacherOfOtherTokens(reason: "x"), "vocabulariesDiffer"),
     (.promptsMissing(asked: 9, available: 8), "promptsMissing"),
     (.rewardsAllEqual(prompts: 4, members: 8), "rewardsAllEqual"),
     (.tasksExhausted(asked: 101, available: 100), "tasksExhausted"),

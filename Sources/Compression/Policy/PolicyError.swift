@@ -21,7 +21,7 @@ package enum PolicyError: Error, Equatable {
     case .optionsInvalid: "policyOptionsInvalid"
     case .answerMissing: "answerMissing"
     case .teacherMissing: "teacherMissing"
-    case .teacherOfOtherTokens: "vocabularyMismatch"
+    case .teacherOfOtherTokens: "vocabulariesDiffer"
     case .promptsMissing: "promptsMissing"
     case .rewardsAllEqual: "rewardsAllEqual"
     case .tasksExhausted: "tasksExhausted"

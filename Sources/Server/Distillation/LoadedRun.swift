@@ -57,8 +57,7 @@ final class LoadedRun: Sendable {
     self.teacher = teacher
     self.dataset = dataset
     self.forkedFrom = forkedFrom.map { ($0.name, run.steps) }
-    let revision = run.student.revision
-    sparsity = Double(revision.prunedCount) / Double(max(1, revision.parameterCount))
+    sparsity = run.student.revision.sparsity
     var state = State()
     state.step = run.steps
     state.epoch = run.epochs
@@ -104,6 +103,9 @@ final class LoadedRun: Sendable {
   var wantsStep: Bool { state.withLock { $0.phase == .running } && !cancellation.isCancelled }
 
   // MARK: On the compute lane
+
+  /// Gives back what the run holds on disk.
+  func end() { keeping?.close() }
 
   /// Takes a step and remembers what it did.
   /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too.

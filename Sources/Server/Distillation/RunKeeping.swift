@@ -9,7 +9,7 @@ import WireTypes
 
 /// Used on the compute lane only.
 final class RunKeeping: @unchecked Sendable {
-  private let writers: [any MetricsWriter]
+  private var writers: [any MetricsWriter]
   private let checkpoint: DistillStart.CheckpointParam?
 
   /// - Parameter step: where the run is.
@@ -27,6 +27,9 @@ final class RunKeeping: @unchecked Sendable {
       try TensorBoardWriter(folder: folder, wallSeconds: wallSeconds(), resumedStep: step > 0 ? step : nil),
     ]
   }
+
+  /// Gives the files back.
+  func close() { writers = [] }
 
   /// - Throws: `CheckpointError` if the disk refuses; the step is done all the same.
   func note(_ run: DistillationRun, params: JSONObject, values: [(name: String, value: Double)]) throws {

@@ -115,7 +115,7 @@ extension TextLines {
 }
 
 /// Bytes of a file of documents, all of which is held in memory.
-private let longestDocuments = 4 << 30
+private let longestDocuments = 1 << 30
 
 /// The tokens of a whole text, and a word for where it came from.
 private func tokens(
