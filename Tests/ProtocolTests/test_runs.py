@@ -227,7 +227,7 @@ def test_runs_outlive_their_models(runs, tmp_path):
     runs.call("model/unload", {"model": "m"})
     assert runs.call("distill/step", {"run": "r"})["metrics"]["loss"] == expected
     runs.call("distill/save", {"run": "r", "path": str(tmp_path / "saved")})
-    runs.call("distill/commit", {"run": "r"})
+    assert kind(runs, "distill/commit", {"run": "r"}) == "modelNotFound"  # nobody could find the revision
     assert kind(runs, "distill/start", {**RUN, "name": "x"}) == "modelNotFound"
     assert kind(runs, "distill/load", {"path": str(tmp_path / "saved")}) in ("modelNotFound", "datasetNotFound")
     ends_well(runs)
@@ -303,7 +303,7 @@ CARRIED = {
     "rewards": {
         "objectives": None, "dataset": "sums",
         "policy": {"rewards": ["exact-match", {"plugin": "length", "parameters": {"form": "target", "target": 2}}],
-                   "prompts": 2, "members": 4, "maxTokens": 6, "iterations": 2, "divergenceWeight": 0.05}},
+                   "prompts": 2, "completions": 4, "maxTokens": 6, "iterations": 2, "divergenceWeight": 0.05}},
     "own text": {"onPolicy": {"fraction": 0.7, "promptTokens": 6, "maxTokens": 9}, "explosion": 0},
     "memory": {"objectives": ["forward-kl", {"plugin": "contrastive-memory", "parameters": {"bank": 7}}]},
 }

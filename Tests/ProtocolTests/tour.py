@@ -314,7 +314,7 @@ def steps():
                 "model": "sapling",
                 "plugin": "reward",
                 "dataset": "sums",
-                "reward": {"rewards": [{"plugin": "length", "parameters": {"form": "target", "target": 4, "scale": 8}}], "completions": 4, "maxTokens": 8},
+                "reward": {"rewards": [{"plugin": "format-regex", "parameters": {"pattern": "the", "match": "part"}}], "completions": 4, "maxTokens": 8},
                 "modules": ["*.layers.0.mlp.up*"],
             },
         ),
