@@ -11,4 +11,4 @@ let methodNames = [Initialize.name, Shutdown.name] + allRoutes.map(\.name)
 private let allRoutes: [Route] =
   statusRoutes + modelRoutes + generationRoutes + datasetRoutes + datasetGenerationRoutes + pluginRoutes
   + importanceRoutes + maskRoutes + revisionRoutes + pruningRoutes + previewRoutes + shrinkRoutes + evaluationRoutes
-  + divergenceRoutes + sensitivityRoutes + distillRoutes + selftestRoutes
+  + divergenceRoutes + sensitivityRoutes + distillRoutes + recipeRoutes + selftestRoutes

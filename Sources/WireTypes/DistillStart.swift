@@ -97,7 +97,7 @@ package enum DistillStart: Method {
   /// - Parameter objectives: as they are taught, every default filled in.
   package static func result(
     _ run: RunFacts, objectives: [ObjectiveFacts], balance: String, recipe: Choice?, tokensPerStep: Int,
-    memoryBytes: Int, diagnostics: JSON, seconds: Double
+    memoryBytes: Int, seconds: Double
   ) -> JSON {
     var result = run.members
     result["objectives"] = .array(objectives.map(\.json))
@@ -105,7 +105,6 @@ package enum DistillStart: Method {
     result["recipe"] = recipe?.json ?? .null
     result["tokensPerStep"] = JSON(tokensPerStep)
     result["memoryBytes"] = JSON(memoryBytes)
-    result["diagnostics"] = diagnostics
     result["seconds"] = JSON(seconds)
     return .object(result)
   }

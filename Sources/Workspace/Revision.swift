@@ -39,6 +39,8 @@ package final class Revision: Sendable {
   /// Weights pruned by masks, and all weights of the model.
   package let prunedCount: Int
   package let parameterCount: Int
+  /// The fraction of all weights that masks prune, 0...1.
+  package var sparsity: Double { Double(prunedCount) / Double(max(1, parameterCount)) }
 
   init(id: String, parent: Revision?, operation: Operation, tensors: OrderedDictionary<String, StoredTensor>) {
     self.id = id

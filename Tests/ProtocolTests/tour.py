@@ -281,6 +281,20 @@ def steps():
             },
         ),
         Step("distill/step", {"run": "run1", "steps": 2, "partialResultToken": "steps"}),
+        Step("model/load", {"source": "builtin:sapling", "name": "recipe"}),
+        Step(
+            "distill/recipe",
+            {
+                "model": "recipe",
+                "rounds": {
+                    "sparsity": 0.5,
+                    "prune": {"plugin": "magnitude"},
+                    "teach": {"dataset": "calibration", "steps": 2, "batch": 2},
+                    "rewind": "r0",
+                },
+            },
+        ),
+        Step("model/unload", {"model": "recipe"}),
         Step(
             "selftest/gradients",
             {"model": "sapling", "revision": "r1", "length": 8, "modules": ["*.layers.0.*_proj.*", "model.norm.*"]},
@@ -311,7 +325,7 @@ def steps():
         ),
         Step("evaluate/perplexity", {"model": "sapling", "dataset": "evaluation", "workDoneToken": "t"}, waits=False),
         Step("job/list", pause=0.2),
-        Step("job/cancel", {"job": "j88"}),
+        Step("job/cancel", {"job": "j91"}),
         Step(
             "dataset/load",
             {

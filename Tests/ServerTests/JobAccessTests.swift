@@ -42,7 +42,7 @@ import Testing
     #expect(Access.writing(Self.a, reading: nil) == Access(writes: [Self.a]))
   }
 
-  private static let model = Resource.model("m")
+  private static let model = Resource.model("m"), run = Resource.run("x")
 
   /// Requests, and what they read and change.
   private static let requests: [(method: String, params: String, access: Access)] = [
@@ -121,6 +121,31 @@ import Testing
     (
       "evaluate/sensitivity", #"{"model": "m", "dataset": "d", "plugin": "p", "calibration": "c"}"#,
       .reading(model, data, .plugins, .dataset("c"))
+    ),
+    ("distill/start", #"{"student": "m", "dataset": "d"}"#, .reading(model, data, .plugins)),
+    (
+      "distill/start", #"{"student": {"model": "m"}, "teacher": "n", "dataset": "d", "name": "x"}"#,
+      .writing(run, reading: model, .model("n"), data, .plugins)
+    ),
+    ("distill/load", #"{"path": "/x"}"#, .reading(.plugins)),
+    (
+      "distill/load", #"{"path": "/x", "name": "x", "student": "m", "teacher": "n", "dataset": "d"}"#,
+      .writing(run, reading: model, .model("n"), data, .plugins)
+    ),
+    ("distill/step", #"{"run": "x"}"#, .writing(run)), ("distill/status", "{}", .none),
+    ("distill/pause", #"{"run": "x"}"#, .reading(run)), ("distill/resume", #"{"run": "x"}"#, .writing(run)),
+    ("distill/fork", #"{"run": "x", "name": "y"}"#, .writing(.run("y"), reading: run)),
+    ("distill/commit", #"{"run": "x"}"#, .writing(run)),
+    ("distill/save", #"{"run": "x", "path": "/x"}"#, .reading(run)), ("distill/stop", #"{"run": "x"}"#, .none),
+    (
+      "distill/recipe",
+      #"""
+      {"model": "m", "stages": [
+        {"prune": {"plugin": "p", "sparsity": 0.5, "dataset": "c"}}, {"rewind": {"revision": "r0"}},
+        {"teach": {"dataset": "d", "teacher": "n"}}
+      ]}
+      """#,
+      .writing(model, reading: .plugins, data, .dataset("c"), .model("n"))
     ),
     ("selftest/gradients", #"{"model": "m"}"#, .reading(model)),
     ("selftest/gradients", #"{"model": "m", "dataset": "d"}"#, .reading(model, data)),

@@ -207,6 +207,31 @@ import WireTypes
     ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "length": 2}"#, "outOfRange", "params.tokens"),
     ("selftest/gradients", #"{"model": "m", "tokens": [1, 2], "dataset": "d"}"#, "outOfRange", "params.tokens"),
     ("selftest/gradients", #"{"model": "m", "length": 1}"#, "outOfRange", "params.length"),
+    ("distill/start", #"{"dataset": "d"}"#, "missingField", "params.student"),
+    ("distill/start", #"{"student": 1, "dataset": "d"}"#, "wrongType", "params.student"),
+    (
+      "distill/start", #"{"student": "m", "dataset": "d", "objectives": []}"#, "outOfRange", "params.objectives"
+    ),
+    (
+      "distill/start", #"{"student": "m", "dataset": "d", "objectives": [{"plugin": "p", "layers": [[1]]}]}"#,
+      "outOfRange", "params.objectives[0].layers"
+    ),
+    (
+      "distill/start", #"{"student": "m", "dataset": "d", "schedule": {"learningrate": 1}}"#, "unknownField",
+      "params.schedule.learningrate"
+    ),
+    (
+      "distill/start", #"{"student": "m", "dataset": "d", "policy": {}}"#, "missingField", "params.policy.rewards"
+    ),
+    ("distill/step", #"{"run": "x", "steps": 0}"#, "outOfRange", "params.steps"),
+    ("distill/recipe", #"{"model": "m"}"#, "missingField", "params.stages"),
+    (
+      "distill/recipe", #"{"model": "m", "stages": [{"prune": {}, "teach": {}}]}"#, "outOfRange", "params.stages[0]"
+    ),
+    (
+      "distill/recipe", #"{"model": "m", "stages": [{"teach": {"student": "m", "dataset": "d"}}]}"#, "outOfRange",
+      "params.stages[0].teach.student"
+    ),
     ("selftest/gradients", #"{"model": "m", "samples": 0}"#, "outOfRange", "params.samples"),
     ("selftest/gradients", #"{"model": "m", "modules": []}"#, "outOfRange", "params.modules"),
   ])

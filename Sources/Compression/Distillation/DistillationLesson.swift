@@ -94,7 +94,8 @@ final class DistillationLesson: Lesson {
     for (index, sum) in (current?.sums ?? []).enumerated() { sums[index] += sum }
     guard let features else { return nil }
     return try features.gradients(batch, pass: pass, cancellation: cancellation) { inside in
-      let balance = plan.balance == .dynamic && inside > 0 ? onLogits / inside : 1
+      // Of estimates that are below zero nothing is known but that they must not turn the others round.
+      let balance = plan.balance == .dynamic && inside > 0 && onLogits > 0 ? onLogits / inside : 1
       balances.append(balance)
       total += balance * inside
       return balance

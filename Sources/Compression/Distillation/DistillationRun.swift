@@ -162,6 +162,7 @@ package final class DistillationRun: @unchecked Sendable {
     let iterations = plan.policy?.iterations ?? 1
     // More than one step of the optimiser is taken by a copy, so that all of them can be taken back.
     if iterations > 1 { trainer = before.trainer.forked() }
+    let maps = iterations > 1 ? projections.copied() : nil
     do {
       let (batches, policies, rewards) = try nextBatches(monitor: monitor, diagnostics: diagnostics)
       var result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
@@ -176,6 +177,7 @@ package final class DistillationRun: @unchecked Sendable {
         rewards: rewards, teacherReused: (working?.teacher?.reused ?? 0) - before.reused, sequences: sequencesPerStep)
     } catch {
       trainer = before.trainer
+      if let maps { projections.restore(maps) }
       for (index, memory) in before.memories {
         memories[index]?.pointer.update(from: memory.pointer, count: memory.count)
       }

@@ -139,6 +139,9 @@ package struct LossPlan: Sendable {
           "layers of student and teacher, not \(pair.student) and \(pair.teacher)")
       }
     }
+    try require(
+      balance == .fixed || features.isEmpty || (policy == nil && objectives.contains { $0.weight > 0 }),
+      "an objective on logits, and no rewards, where the balance is dynamic: what is inside is scaled to its loss")
     guard policy == nil else { return }
     let total = objectives.reduce(0) { $0 + $1.weight } + features.reduce(0) { $0 + $1.weight }
     try require(total > 0, "at least one weight above 0")

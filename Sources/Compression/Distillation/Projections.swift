@@ -62,6 +62,15 @@ final class Projections {
     return Projections(maps, copy, compute)
   }
 
+  /// Takes over maps and moments of a copy.
+  func restore(_ copy: Projections) {
+    guard let companion, let other = copy.companion else { return }
+    companion.parameters.block.copy(other.parameters.block, pool: compute.pool)
+    companion.optimizer.first.copy(other.optimizer.first, pool: compute.pool)
+    companion.optimizer.second.copy(other.optimizer.second, pool: compute.pool)
+    companion.optimizer.restore(steps: other.optimizer.steps)
+  }
+
   /// out[n, :] = W x[n, :]
   func forward(
     _ map: Projection, _ out: FloatBuffer, _ x: UnsafePointer<Float>, rows: Int, cancellation: Cancellation

@@ -57,8 +57,7 @@ final class LoadedRun: Sendable {
     self.teacher = teacher
     self.dataset = dataset
     self.forkedFrom = forkedFrom.map { ($0.name, run.steps) }
-    let revision = run.student.revision
-    sparsity = Double(revision.prunedCount) / Double(max(1, revision.parameterCount))
+    sparsity = run.student.revision.sparsity
     var state = State()
     state.step = run.steps
     state.epoch = run.epochs

@@ -51,33 +51,20 @@ private func load(_ params: DistillLoad.Params, _ context: ServerContext) throws
 
 /// - Parameter path: of a saved run, where this one is to go on.
 private func begin(_ params: DistillStart.Params, from path: String?, _ context: ServerContext) throws -> Plan {
-  let models = try context.runModels(params)
-  let dataset = try context.dataset(params.dataset), compute = try context.compute()
   if let name = params.name, context.runs.value(name) != nil { throw ServerError.runExists(name: name) }
-  let (plan, recipe) = try context.lossPlan(params, models)
-  let options = try RunOptions(params, dataset: dataset), teacher = plan.needsTeacher ? models.teacher : nil
-  let bytes = runBytes(
-    student: models.studentState.transformer, teacher: teacher?.transformer, plan: plan, options: options,
-    dataset: dataset, threads: context.threads)
+  let work = try RunWork(params, context)
   return .work(.compute) { _ in
-    let start = monotonicSeconds(), diagnostics = Diagnostics()
-    try requireMemory(bytes, for: "A run of this student")
-    let run = try DistillationRun(
-      student: models.studentState, teacher: teacher == nil ? nil : models.teacherState,
-      tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: plan, options: options,
-      store: context.statistics, compute: compute)
-    if let path { try run.restore(from: path) }
-    try models.student.checkpoint.requireIntact()
-    let keeping = try RunKeeping(params, step: run.steps)
+    let start = monotonicSeconds()
+    let run = try work.make(from: path), keeping = try RunKeeping(params, step: run.steps)
     let loaded = try context.addRun(named: params.name) { name in
       LoadedRun(
-        run, name: name, student: models.student, teacher: teacher, dataset: params.dataset, params: params.json,
-        keeping: keeping)
+        run, name: name, student: work.models.student, teacher: work.teacher, dataset: params.dataset,
+        params: params.json, keeping: keeping)
     }
     return DistillStart.result(
-      loaded.facts, objectives: plan.facts, balance: plan.balance.rawValue,
-      recipe: recipe.map { DistillStart.Choice(recipe: $0.name, reason: $0.reason) },
-      tokensPerStep: run.sequencesPerStep * dataset.sequenceLength, memoryBytes: bytes, diagnostics: diagnostics.json,
+      loaded.facts, objectives: work.plan.facts, balance: work.plan.balance.rawValue,
+      recipe: work.recipe.map { DistillStart.Choice(recipe: $0.name, reason: $0.reason) },
+      tokensPerStep: run.sequencesPerStep * work.dataset.sequenceLength, memoryBytes: work.bytes,
       seconds: monotonicSeconds() - start)
   }
 }
@@ -146,11 +133,11 @@ private func fork(_ params: DistillFork.Params, _ context: ServerContext) throws
 private func commit(_ params: RunParams, _ context: ServerContext) throws -> Plan {
   let run = try context.run(params.run)
   return .work(.compute) { _ in
-    let start = monotonicSeconds(), distillation = run.run
-    try run.student.checkpoint.requireIntact()
-    let revision = try run.student.history.commit(
-      distillation.operation(teacher: run.teacher?.name), tensors: distillation.committedTensors(),
-      under: distillation.student.revision.id)
+    let start = monotonicSeconds()
+    guard context.models.value(run.student.name) === run.student else {
+      throw ServerError.modelNotFound(name: run.student.name, models: context.models.names)
+    }
+    let revision = try run.student.commit(run.run, teacher: run.teacher)
     return DistillCommit.result(
       run.facts, model: run.student.name, revision: revision.id, parent: revision.parent ?? "",
       seconds: monotonicSeconds() - start)

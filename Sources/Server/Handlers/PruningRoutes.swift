@@ -18,45 +18,76 @@ let pruningRoutes = [
 ]
 
 private func run(_ params: PruneRun.Params, _ context: ServerContext) throws -> Plan {
-  let model = try context.model(params.model)
-  let state = try model.state(nil)
-  let plan = try context.plan(params.pruning, target: try SparsityTarget(params.target), of: model, state)
-  let allocation = try params.pruning.allocation.map { try context.allocation($0, of: model) }
-  let dataset = try params.pruning.criterion.dataset.map(context.uniformDataset)
-  let sequential = try isSequential(params, plan, dataset: dataset)
-  if let allocation { try allocation.require(dataset) }
-  var options = SequentialOptions()
-  options.precision = Precision(rawValue: params.precision) ?? .fp32
-  options.layerErrors = params.layerErrors
-  let compute = try context.compute(), chosen = options
+  let work = try PruningWork(params, context)
   return .work(.compute) { monitor in
-    let start = monotonicSeconds(), diagnostics = Diagnostics(tensors: plan.tensors.keys)
-    let plan =
-      try allocation.map {
-        try plan.allocating(
-          $0, of: state, dataset: dataset, store: context.statistics, compute: compute, monitor: monitor.part(0...0.2),
-          diagnostics: diagnostics)
-      } ?? plan
+    let start = monotonicSeconds(), done = try work.run(monitor)
+    return PruneRun.result(
+      PrunedFacts(model: work.model.name, done.revision, tensors: done.result.tensors.keys),
+      sequential: work.sequential, layerErrors: done.result.layerErrors,
+      statistics: StatisticsFacts(reusedLayers: done.result.reusedLayers, neededLayers: done.result.neededLayers),
+      diagnostics: done.diagnostics.json, seconds: monotonicSeconds() - start)
+  }
+}
+
+/// A whole pruning of a model's current revision, with everything that it needs.
+struct PruningWork: Sendable {
+  let model: LoadedModel
+  let sequential: Bool
+  private let params: PruneRun.Params
+  private let state: ModelState
+  private let plan: PruningPlan
+  private let allocation: AllocationRequest?
+  private let dataset: Dataset?
+  private let options: SequentialOptions
+  private let store: StatisticsStore
+  private let compute: Compute
+
+  /// - Throws: what is wrong with the request.
+  init(_ params: PruneRun.Params, _ context: ServerContext) throws {
+    let model = try context.model(params.model), state = try model.state(nil)
+    let plan = try context.plan(params.pruning, target: try SparsityTarget(params.target), of: model, state)
+    let allocation = try params.pruning.allocation.map { try context.allocation($0, of: model) }
+    let dataset = try params.pruning.criterion.dataset.map(context.uniformDataset)
+    sequential = try isSequential(params, plan, dataset: dataset)
+    if let allocation { try allocation.require(dataset) }
+    self.params = params
+    self.model = model
+    self.state = state
+    self.plan = plan
+    self.allocation = allocation
+    self.dataset = dataset
+    var options = SequentialOptions()
+    options.precision = Precision(rawValue: params.precision) ?? .fp32
+    options.layerErrors = params.layerErrors
+    self.options = options
+    store = context.statistics
+    compute = try context.compute()
+  }
+
+  /// Prunes, and makes the revision.
+  func run(_ monitor: Monitor) throws -> (revision: Revision, result: PruningResult, diagnostics: Diagnostics) {
+    let diagnostics = Diagnostics(tensors: plan.tensors.keys)
+    var plan = plan
+    if let allocation {
+      plan = try plan.allocating(
+        allocation, of: state, dataset: dataset, store: store, compute: compute, monitor: monitor.part(0...0.2),
+        diagnostics: diagnostics)
+    }
     let rest = monitor.part((allocation == nil ? 0 : 0.2)...1)
     let result =
       if sequential, let dataset {
         try pruneSequentially(
-          state, plan: plan, dataset: dataset, options: chosen, store: context.statistics, compute: compute,
-          monitor: rest, diagnostics: diagnostics)
+          state, plan: plan, dataset: dataset, options: options, store: store, compute: compute, monitor: rest,
+          diagnostics: diagnostics)
       } else {
         try pruneAtOnce(
-          state, plan: plan, dataset: dataset, store: context.statistics, compute: compute, monitor: rest,
-          diagnostics: diagnostics)
+          state, plan: plan, dataset: dataset, store: store, compute: compute, monitor: rest, diagnostics: diagnostics)
       }
     try model.checkpoint.requireIntact()
     let revision = model.history.commit(
       operation(plan, params, allocation: allocation, dataset: dataset, sequential: sequential),
       tensors: state.replacing(result.tensors))
-    return PruneRun.result(
-      PrunedFacts(model: model.name, revision, tensors: result.tensors.keys), sequential: sequential,
-      layerErrors: result.layerErrors,
-      statistics: StatisticsFacts(reusedLayers: result.reusedLayers, neededLayers: result.neededLayers),
-      diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
+    return (revision, result, diagnostics)
   }
 }
 
