@@ -138,7 +138,7 @@ private func resolveModelSource(_ source: String) throws(ServerError) -> String 
 func resolveText(_ path: String) throws(ServerError) -> String {
   guard path.hasPrefix(builtinPrefix) else { return path }
   guard let resolved = BuiltinModels.path(ofText: String(path.dropFirst(builtinPrefix.count))) else {
-    throw .builtinNotFound(name: path, builtins: BuiltinModels.texts.map { builtinPrefix + $0 })
+    throw .builtinNotFound(name: path, builtins: BuiltinModels.texts.map { builtinPrefix + $0 } + [TaskParam.source])
   }
   return resolved
 }

@@ -54,6 +54,10 @@ import Testing
     #expect(
       try client.refusal("dataset/load", with(Self.sums, ["name": "x", "path": "builtin:sapling/evaluation"]))
         == Refusal(-32602, "outOfRange"))
+    #expect(
+      try client.refusal(
+        "dataset/load", ["path": "builtin:algebra", "model": "a", "sequenceLength": 16])
+        == Refusal(-32803, "builtinNotFound"))
     withExtendedLifetime(server) {}
   }
 
