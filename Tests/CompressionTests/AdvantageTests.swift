@@ -55,10 +55,11 @@ import Testing
     options.dropsDegenerateGroups = false
     let all = try Advantages(rewards, weights: weights, options: options)
     #expect(less.values[0] != all.values[0])
-    // Nothing is left of nothing.
+    // Where nothing would be left, all stay.
     options.dropsDegenerateGroups = true
     let none = try Advantages([[[1, 1], [0.3, 0.3]]], weights: [2], options: options)
-    #expect(none.values.isEmpty && none.droppedGroups == 2 && none.rewards == [[2, 2], [0.6, 0.6]])
+    #expect(none.values == [[0, 0], [0, 0]] && none.droppedGroups == 0 && none.degenerateGroups == 2)
+    #expect(none.rewards == [[2, 2], [0.6, 0.6]])
   }
 
   /// Equal rewards give exactly 0, also when their mean is rounded; one member has nobody to be compared with.

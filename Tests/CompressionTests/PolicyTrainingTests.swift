@@ -122,6 +122,22 @@ import Workspace
     #expect(weight(sequences(.grpo, skipping: true)[1]) == 0.0625)
   }
 
+  /// All were cut off: there is nothing to learn, and still a step.
+  @Test func allTruncated() throws {
+    let groups = [[1, 4], [2, 3]].map { lengths in
+      SampledGroup(
+        example: Example(prompt: "", promptTokens: [1], answer: nil),
+        completions: lengths.map {
+          SampledCompletion(tokens: [Int32](repeating: 5, count: $0), text: "", hasEnded: false, logProbabilities: [])
+        })
+    }
+    let sequences = policySequences(
+      groups, advantages: try Advantages([[[1, 0], [0, 2]]], weights: [1]), normalisation: .dapo, maximumTokens: 4,
+      skipsTruncated: true)
+    let tokens = sequences.flatMap { $0.rows.compactMap(\.self) }
+    #expect(tokens.count == 10 && tokens.allSatisfy { $0.advantage == 0 && $0.weight == 0.1 })
+  }
+
   /// Only groups that count become sequences.
   @Test func droppedGroups() throws {
     var options = AdvantageOptions()

@@ -4,6 +4,7 @@ The Swift tests hold the daemon's writer to the bytes of Tests/CompressionTests/
 bytes are read with tensorboard, and made anew with it.
 """
 
+import json
 import math
 import shutil
 import struct
@@ -77,3 +78,27 @@ def test_a_broken_byte_is_found(folder, place):
         assert read(folder).Tags()["scalars"] == []
     except Exception as error:  # tensorboard's own kind of error, which has changed places
         assert "DataLossError" in type(error).__name__ or "corrupt" in str(error).lower()
+
+
+def test_a_run_that_went_on_is_read_as_one(daemon, tmp_path):
+    """The steps after the checkpoint that it went on from are done again; TensorBoard shows each step once."""
+    log, saved = tmp_path / "log", tmp_path / "saved"
+    daemon.call("model/load", {"source": "builtin:sapling"})
+    text = {"path": "builtin:sapling/calibration", "model": "sapling", "sequenceLength": 32, "sequences": 8}
+    daemon.call("dataset/load", {**text, "name": "text"})
+    checkpoint = {"path": str(saved), "everySteps": 2}
+    run = {"student": "sapling", "dataset": "text", "batch": 2, "steps": 6, "log": str(log), "checkpoint": checkpoint}
+    daemon.call("distill/start", {**run, "objectives": ["cross-entropy"], "name": "first"})
+    daemon.call("distill/step", {"run": "first", "steps": 3})
+    daemon.call("distill/stop", {"run": "first"})
+    daemon.call("distill/load", {"path": str(saved), "name": "second"})
+    daemon.call("distill/step", {"run": "second", "steps": 2})
+    lines = [json.loads(line) for line in (log / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["attempt"], line["step"]) for line in lines] == [(1, 1), (1, 2), (1, 3), (2, 3), (2, 4)]
+    assert len(list(log.glob("events.out.tfevents.*"))) == 2
+    accumulator = read(log)
+    scalars = accumulator.Scalars("loss")
+    assert [scalar.step for scalar in scalars] == [1, 2, 3, 4]
+    counting = [lines[0], lines[1], lines[3], lines[4]]
+    assert [scalar.value for scalar in scalars] == pytest.approx([line["loss"] for line in counting], rel=1e-6)
+    assert [scalar.value for scalar in accumulator.Scalars("tokens")] == [line["tokens"] for line in counting]

@@ -48,7 +48,8 @@ private func words(_ ids: [Int32]?) -> String {
   return "[\(shown)\(ids.count > 12 ? ", ..." : "")]"
 }
 
-/// What tokenizers disagree on: code, scripts, digits, white space, accents, emoji, control characters.
+/// What tokenizers disagree on: code, scripts, digits, white space, accents, emoji, control characters. Fractions and
+/// raised digits are left out: the GGUF and the tokenizer.json of one model (SmolLM2) part them differently.
 let vocabularyProbe: [String] = [
   "The quick brown fox jumps over the lazy dog; it's 'quoted' and WE'LL see (don't we?).",
   "for (int i = 0; i < n; ++i) { sum += a[i] * b[i]; }  // 0x1F, 3.14e-10",
@@ -63,7 +64,7 @@ let vocabularyProbe: [String] = [
   "敏捷的棕色狐狸跳过懒狗。你好，世界！", "いろはにほへと ちりぬるを カタカナ", "다람쥐 헌 쳇바퀴에 타고파",
   "صِف خَلقَ خَودِ كَمِثلِ الشَمسِ", "דג סקרן שט בים מאוכזב", "ऋषियों को सताने वाले दुष्ट",
   "นายสังฆภัณฑ์ เฮงพิทักษ์ฝั่ง",
-  "😀👩‍👩‍👧‍👦🇩🇪👍🏽 ∑∫√≠≤∞ → ← ½ ² ₂ ℵ ﷽ ﬁ Ａ", "\u{0} \u{1}\u{7F}\u{85}",
+  "😀👩‍👩‍👧‍👦🇩🇪👍🏽 ∑∫√≠≤∞ → ← ℵ ﷽ ﬁ Ａ", "\u{0} \u{1}\u{7F}\u{85}",
   "antidisestablishmentarianism zzzzzzzzzz XMLHttpRequest2 snake_case camelCase",
 ]
 

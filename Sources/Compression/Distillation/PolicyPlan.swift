@@ -67,20 +67,27 @@ struct PolicyCollector {
     let quiet = Monitor(cancellation: monitor.cancellation)
     let groups = try sampler.sample(
       prompts, step: 0, transformer: model, weights: weights, tokenizer: tokenizer, compute: compute, monitor: quiet)
-    func logs(_ transformer: Transformer, _ weights: any WeightSource) throws -> [[[Double]]] {
+    func logs(
+      _ transformer: Transformer, _ weights: any WeightSource, _ temperature: Double
+    ) throws -> [[[Double]]] {
       try logProbabilities(
         of: groups, transformer: transformer, weights: weights, temperature: temperature, compute: compute,
         precision: precision, monitor: quiet)
     }
     var knowledge = PolicyKnowledge()
-    let expected = try plan.needsTeacher ? teacher.map { try logs($0.transformer, $0.revision) } : nil
-    if plan.options.divergenceWeight > 0 { knowledge.reference = try logs(model, student.revision) }
+    let expected = try plan.teacherTerm == nil ? nil : teacher.map { try logs($0.transformer, $0.revision, temperature) }
+    // What rewards see is the teacher's own opinion, whatever the student was heated to.
+    var opinion = temperature == 1 ? expected : nil
+    if opinion == nil, plan.rewards.needsTeacher {
+      opinion = try teacher.map { try logs($0.transformer, $0.revision, 1) }
+    }
+    if plan.options.divergenceWeight > 0 { knowledge.reference = try logs(model, student.revision, temperature) }
     if plan.iterations > 1 || plan.teacherTerm != nil {
-      let own = try logs(model, weights)
+      let own = try logs(model, weights, temperature)
       if plan.iterations > 1 { knowledge.old = own }
       if let term = plan.teacherTerm, let expected { knowledge.teacher = (term, expected, own) }
     }
-    let rewards = try plan.rewards.judge(groups, teacher: expected, monitor: quiet, diagnostics: diagnostics)
+    let rewards = try plan.rewards.judge(groups, teacher: opinion, monitor: quiet, diagnostics: diagnostics)
     let advantages = try Advantages(rewards, weights: plan.rewards.map(\.weight), options: plan.advantages)
     let sequences = policySequences(
       groups, advantages: advantages, knowledge: knowledge, normalisation: plan.normalisation,

@@ -23,8 +23,9 @@ package enum RewardCombination: String, Sendable, CaseIterable {
 package struct AdvantageOptions: Sendable, Equatable {
   package var scaling = AdvantageScaling.group
   package var combination = RewardCombination.sum
-  /// Leaves groups out whose rewards are all the same: they say nothing, and only count in means. (Yu et al. 2025,
-  /// DAPO, arXiv 2503.14476, section 3.2)
+  /// Leaves groups out whose rewards are all the same: they say nothing, and only count in means. If all groups are like
+  /// that, all stay, with advantages of 0: a step has something to divide by. (Yu et al. 2025, DAPO, arXiv 2503.14476,
+  /// section 3.2; without drawing more in their place)
   package var dropsDegenerateGroups = false
 
   package init() {}
@@ -69,7 +70,8 @@ package struct Advantages: Sendable, Equatable {
         weight == 0 || reward[group].allSatisfy { $0 == reward[group][0] }
       }
     }
-    let kept = shape.indices.filter { !(options.dropsDegenerateGroups && isFlat[$0]) }
+    let drops = options.dropsDegenerateGroups && isFlat.contains(false)
+    let kept = shape.indices.filter { !(drops && isFlat[$0]) }
     self.rewards = sums
     groups = kept
     degenerateGroups = isFlat.count { $0 }

@@ -81,13 +81,15 @@ package struct PolicyKnowledge: Sendable {
 /// - Parameters:
 ///   - advantages: of `groups`.
 ///   - maximumTokens: that a completion may have; what Dr. GRPO divides by.
-///   - skipsTruncated: completions that no token ended do not count. (DAPO's overlong filtering)
+///   - skipsTruncated: completions that no token ended do not count. If that leaves none, all count with advantages of 0:
+///     a step has something to divide by. (DAPO's overlong filtering)
 package func policySequences(
   _ groups: [SampledGroup], advantages: Advantages, knowledge: PolicyKnowledge = PolicyKnowledge(),
   normalisation: PolicyNormalisation, maximumTokens: Int, skipsTruncated: Bool = false
 ) -> [PolicySequence] {
-  func counts(_ completion: SampledCompletion) -> Bool { completion.hasEnded || !skipsTruncated }
   let completions = advantages.groups.flatMap { groups[$0].completions }
+  let isSilent = skipsTruncated && !completions.contains(where: \.hasEnded)
+  func counts(_ completion: SampledCompletion) -> Bool { completion.hasEnded || !skipsTruncated || isSilent }
   let tokens = completions.reduce(0) { $0 + (counts($1) ? $1.tokens.count : 0) }
   return zip(advantages.groups, advantages.values).flatMap { group, values in
     groups[group].completions.indices.map { member in
@@ -103,6 +105,7 @@ package func policySequences(
         let credits = term.credits(teacher: teacher[group][member], student: student[group][member])
         for index in each.indices { each[index] += term.weight * credits[index] }
       }
+      if isSilent { each = each.map { _ in 0 } }
       return PolicySequence(
         prompt: groups[group].example.promptTokens, completion: completion.tokens, advantages: each,
         weight: counts(completion) ? 1 / Double(divisor) : 0, old: knowledge.old?[group][member],

@@ -27,7 +27,7 @@ final class RunKeeping: @unchecked Sendable {
     try RunFolder.make(folder)
     writers = [
       try MetricsLog(path: folder + "/metrics.jsonl", run: params.name ?? "run"),
-      try TensorBoardWriter(folder: folder, wallSeconds: wallSeconds(), resumedStep: step > 0 ? step : nil),
+      try TensorBoardWriter(folder: folder, wallSeconds: wallSeconds(), resumedStep: step > 0 ? step + 1 : nil),
     ]
   }
 
