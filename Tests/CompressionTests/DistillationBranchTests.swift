@@ -122,6 +122,66 @@ extension WeightedReward {
     #expect(latest.bits == expected.bits)
   }
 
+  /// A run replaces what a run left, and nothing that is somebody else's.
+  @Test func foldersOfOthers() throws {
+    let folder = TemporaryFolder(), run = try RunBench([.forward()]).run()
+    let path = folder.file("run")
+    for _ in 0..<2 { _ = try run.save(to: path, state: [:], monitor: Monitor()) }
+    _ = folder.write("run/letters.txt", [1, 2, 3])
+    let error = #expect(throws: CheckpointError.self) { try run.save(to: path, state: [:], monitor: Monitor()) }
+    #expect(error?.kind == "pathTaken")
+    #expect(TemporaryFolder.read(folder.file("run/letters.txt")) == [1, 2, 3])
+    #expect(TemporaryFolder.names(in: path).count == 4 && TemporaryFolder.names(in: folder.path) == ["run"])
+  }
+
+  /// What a daemon that was killed was writing goes when the next one begins; the rest stays.
+  @Test func partialCheckpoints() throws {
+    let folder = TemporaryFolder(), run = try RunBench([.forward()]).run()
+    for name in [".step-00000007.abc.partial", "step-00000006", "other"] {
+      _ = try run.save(to: folder.file(name), state: [:], monitor: Monitor())
+    }
+    try RunFolder.removePartial(in: folder.path)
+    #expect(TemporaryFolder.names(in: folder.path) == ["other", "step-00000006"])
+    #expect(try RunFolder.newest(at: folder.path) == folder.file("step-00000006"))
+  }
+
+  /// Numbers that no run has: none may make a later sum overflow.
+  @Test(arguments: [
+    ("tokens", "9223372036854775807"), ("tokens", "-1"), ("runSteps", "4"), ("runSteps", "-1"), ("recentLoss", "nan"),
+    ("recentSteps", "99"), ("dataset", "sha256:0"),
+  ])
+  func detailsOfNoRun(key: String, value: String) throws {
+    let folder = TemporaryFolder(), bench = try RunBench([.forward()]), run = try bench.run()
+    for _ in 0..<3 { try run.step() }
+    _ = try run.save(to: folder.file("run"), state: [:], monitor: Monitor())
+    let file = folder.file("run/training.safetensors")
+    try TrainingStateTests.rewritten(file) { _, metadata in #expect(metadata["details.\(key)"] != nil) }
+    try bench.run().restore(from: folder.file("run"))
+    try TrainingStateTests.rewritten(file) { _, metadata in metadata["details.\(key)"] = value }
+    let error = #expect(throws: TrainingError.self) { try bench.run().restore(from: folder.file("run")) }
+    #expect(error?.kind == "trainingStateMismatch")
+  }
+
+  /// Steps whose rewards say nothing are passed over, and come back with a saved run.
+  @Test func stepsThatTeachNothing() throws {
+    var bench = try Teaching.rewards.bench()
+    bench.plan.policy?.rewards = [WeightedReward(RewardRule(MadeUpReward("flat") { _ in 1 }))]
+    bench.plan.policy?.advantages.dropsDegenerateGroups = true
+    let run = try bench.run(), before = run.bits, diagnostics = Diagnostics(), folder = TemporaryFolder()
+    let step = try run.step(monitor: Monitor(), diagnostics: diagnostics)
+    #expect(step.step == 1 && step.report.tokens == 0)
+    #expect(step.rewards.contains { $0.name == "equalPrompts" && $0.value == 1 })
+    #expect(diagnostics.all.kept.map(\.kind) == ["nothingToLearn"])
+    #expect(Array(run.bits[..<3]) == Array(before[..<3]) && run.steps == 1 && run.trainer.optimizer.steps == 0)
+    _ = try run.save(to: folder.file("run"), state: [:], monitor: Monitor())
+    let loaded = try bench.run()
+    try loaded.restore(from: folder.file("run"))
+    #expect(loaded.steps == 1 && loaded.bits == run.bits)
+    // A test of the test: what differs teaches.
+    bench.plan.policy?.rewards = [.warm]
+    #expect(try bench.run().step().report.tokens > 0)
+  }
+
   @Test func whatWasCommittedStays() throws {
     let bench = try RunBench([.forward()]), run = try bench.run(), history = try TestModel(tiny: "llama3").history
     func weights(_ revision: Revision) -> [UInt32] {

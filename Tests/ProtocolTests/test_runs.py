@@ -332,6 +332,30 @@ def test_loaded_runs_go_on(start, tmp_path, what):
     ends_well(second)
 
 
+def test_steps_that_teach_nothing(runs):
+    """Groups of equal rewards are left out: of such a step there is nothing to learn, and the run goes on and says so."""
+    runs.call("dataset/load", SUMS)
+    policy = {"rewards": [{"plugin": "length", "parameters": {"form": "target", "target": 1}}], "prompts": 2,
+              "completions": 2, "maxTokens": 1, "dropEqualPrompts": True}
+    runs.call("distill/start", {"student": {"model": "m"}, "dataset": "sums", "policy": policy, "name": "r"})
+    found = runs.call("distill/step", {"run": "r", "steps": 3})
+    assert (found["step"], found["state"], found["metrics"]["tokens"]) == (3, "waiting", 0)
+    assert {"nothingToLearn"} == {entry["kind"] for entry in found["diagnostics"]}
+    ends_well(runs)
+
+
+def test_a_save_replaces_runs_only(runs, tmp_path):
+    runs.call("distill/start", {**RUN, "name": "r"})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    assert kind(runs, "distill/save", {"run": "r", "path": str(mine)}) == "pathTaken"
+    assert [path.name for path in mine.iterdir()] == ["letter.txt"]
+    for _ in range(2):
+        runs.call("distill/save", {"run": "r", "path": str(tmp_path / "run")})
+    ends_well(runs)
+
+
 # --- Killed daemons ------------------------------------------------------------------------------
 
 
@@ -366,6 +390,11 @@ def test_killed_at_any_moment(start, tmp_path):
     assert reached >= 6
     names = sorted(path.name for path in checkpoints.iterdir() if path.name.startswith("step-"))
     assert 1 <= len(names) <= 4, names
+    # What was being written when the daemon died is gone once a daemon goes on there.
+    (checkpoints / ".step-00000099.x.partial").mkdir()
+    prepare(daemon := start()).call("distill/load", {"path": str(checkpoints), "name": "r"})
+    assert all(path.name.startswith("step-") for path in checkpoints.iterdir())
+    daemon.__exit__()
 
     lines = (log / "metrics.jsonl").read_bytes().split(b"\n")
     entries = [json.loads(line) for line in lines[:-1]]

@@ -46,6 +46,19 @@ package enum RunFolder {
     for path in try checkpoints(in: folder).filter(isWhole).dropLast(count) { AtomicFolder.remove(path) }
   }
 
+  /// Removes what daemons that were killed left of checkpoints that they were writing in a folder.
+  /// - Throws: `CheckpointError` if the folder cannot be read.
+  package static func removePartial(in folder: String) throws {
+    for name in try FileSystem.names(in: folder) where name.hasPrefix(".step-") && name.hasSuffix(".partial") {
+      AtomicFolder.remove(folder + "/" + name)
+    }
+  }
+
+  /// Whether a folder holds nothing but what a run leaves there: only then a run may replace it.
+  static func isReplaceable(_ path: String) -> Bool {
+    ((try? FileSystem.names(in: path)) ?? []).allSatisfy { [training, state, done].contains($0) }
+  }
+
   private static func isWhole(_ path: String) -> Bool { (try? MappedFile(path: path + "/" + done)) != nil }
 
   /// In the order of their steps.
@@ -58,7 +71,8 @@ package enum RunFolder {
 
 extension DistillationRun {
   private enum Key {
-    static let steps = "runSteps", tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps", dataset = "dataset"
+    static let steps = "runSteps", tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps"
+    static let dataset = "dataset"
   }
 
   /// All beside weights and moments, in an order of its own.
@@ -74,17 +88,17 @@ extension DistillationRun {
     return extra
   }
 
-  /// Writes the run to the folder `path`; one that is there already is replaced at one stroke.
+  /// Writes the run to the folder `path`; a run that is there already is replaced at one stroke, and nothing else is.
   /// - Parameter state: the caller's own, which comes back from `RunFolder.state`.
   /// - Returns: the bytes of its files.
   /// - Throws: `CheckpointError` if the folder cannot be written, `Cancelled`; what was there is then intact.
   package func save(to path: String, state: JSONObject, monitor: Monitor) throws -> Int {
     var bytes = 0
     let details: OrderedDictionary = [
-      Key.steps: "\(steps)", Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)", Key.recentSteps: "\(recentLoss.steps)",
-      Key.dataset: dataset.digest,
+      Key.steps: "\(steps)", Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)",
+      Key.recentSteps: "\(recentLoss.steps)", Key.dataset: dataset.digest,
     ]
-    try AtomicFolder.write(to: path, replacing: true) { folder in
+    try AtomicFolder.write(to: path, replacing: RunFolder.isReplaceable(path)) { folder in
       try folder.write(RunFolder.training) {
         try trainer.save(into: $0, extra: extra, details: details, monitor: monitor)
       }
@@ -105,8 +119,10 @@ extension DistillationRun {
     guard details[Key.dataset] == dataset.digest else {
       throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")
     }
-    guard let tokens = details[Key.tokens].flatMap({ Int($0) }), tokens >= 0,
-      let steps = details[Key.steps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(steps),
+    // With rewards there are steps of which nothing could be learned.
+    let mostSteps = plan.policy == nil ? trainer.optimizer.steps : Int(Int32.max)
+    guard let tokens = details[Key.tokens].flatMap({ Int($0) }), (0...1 << 60).contains(tokens),
+      let steps = details[Key.steps].flatMap({ Int($0) }), (0...mostSteps).contains(steps),
       let sum = details[Key.recentLoss].flatMap({ Double($0) }), sum.isFinite,
       let count = details[Key.recentSteps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(count)
     else { throw mismatch("its details are no run's") }

@@ -16,7 +16,10 @@ final class RunKeeping: @unchecked Sendable {
   /// - Throws: `CheckpointError` for a folder that cannot be written.
   init(_ params: DistillStart.Params, step: Int) throws {
     checkpoint = params.checkpoint
-    if let checkpoint { try RunFolder.make(checkpoint.path) }
+    if let checkpoint {
+      try RunFolder.make(checkpoint.path)
+      try RunFolder.removePartial(in: checkpoint.path)
+    }
     guard let folder = params.log else {
       writers = []
       return
