@@ -105,7 +105,9 @@ private func stepsOfRun(
   let dataset = try Dataset(
     text: subject.tokens, sequenceLength: subject.batch.length, sequences: subject.batch.sequences,
     sampling: .contiguous, vocabularySize: vocabulary)
-  func measure(_ memory: TeacherMemory, _ store: StatisticsStore) throws -> (seconds: Double, ceiling: Double, count: Int) {
+  func measure(
+    _ memory: TeacherMemory, _ store: StatisticsStore
+  ) throws -> (seconds: Double, ceiling: Double, count: Int) {
     var options = RunOptions(
       schedule: try Schedule(.constant, learningRate: 1e-5, steps: 1 << 20), batch: subject.batch.sequences,
       accumulation: 1, seed: 0)

@@ -68,8 +68,8 @@ final class Scheduler: Sendable {
     if let refusal { throw refusal }
   }
 
-  /// Has `next` asked for work whenever the compute lane has no job; it answers at once, nil for none. Asked again after
-  /// every change here, so whoever has new work for it ends a job.
+  /// Has `next` asked for work whenever the compute lane has no job; it answers at once, nil for none. Asked again
+  /// after every change here, so whoever has new work for it ends a job.
   func setBackground(_ next: @escaping @Sendable () -> (() -> Void)?) { gate.withLock { $0.background = next } }
 
   // MARK: Lanes

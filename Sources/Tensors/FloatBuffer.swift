@@ -22,4 +22,11 @@ package final class FloatBuffer: @unchecked Sendable {
   package var values: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: pointer, count: count) }
   package var readOnly: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: pointer, count: count) }
   package var bytes: Int { count * MemoryLayout<Float>.stride }
+
+  /// The same values in memory of their own.
+  package var copied: FloatBuffer {
+    let copy = FloatBuffer(count: count)
+    copy.pointer.update(from: pointer, count: count)
+    return copy
+  }
 }

@@ -58,8 +58,8 @@ package enum DistillRecipe: Method {
       }
     }
 
-    /// {sparsity, count?, prune, teach, rewind?}: as many rounds as it takes to prune at most a third of what is left in
-    /// each, unless `count` says how many.
+    /// {sparsity, count?, prune, teach, rewind?}: as many rounds as it takes to prune at most a third of what is left
+    /// in each, unless `count` says how many.
     private static func stages(_ fields: inout JSONFields, model: String) throws(JSONFieldError) -> [Stage] {
       let sparsity = try fields.double("sparsity", in: 0.01...0.999)
       var atLeast = 1, left = 2.0 / 3

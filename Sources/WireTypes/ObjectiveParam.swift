@@ -30,7 +30,8 @@ package struct ObjectiveParam: Sendable {
     method = try MethodParam(&fields)
     weight = try fields.double("weight", in: 0...1e6, default: 1)
     temperature = try fields.optionalDouble("temperature", in: 0.01...100)
-    squaresTemperature = try fields.optionalString("temperatureScale", oneOf: ["squared", "none"]).map { $0 == "squared" }
+    squaresTemperature = try fields.optionalString("temperatureScale", oneOf: ["squared", "none"])
+      .map { $0 == "squared" }
     place = try fields.optionalString("place", oneOf: Self.places)
     var pairs: [(student: Int, teacher: Int)]?
     if let list = try fields.optionalArray("layers") {

@@ -79,7 +79,7 @@ package struct StepFacts: Sendable {
   }
 }
 
-/// What is sent while a run goes: to who asked for steps as a partial result, and of a run that goes by itself to everybody.
+/// What is sent after each step of a run that goes by itself.
 package enum RunProgress {
   package static let name = "distill/progress"
 

@@ -167,6 +167,8 @@ extension WeightedReward {
     var bench = try Teaching.rewards.bench()
     bench.plan.policy?.rewards = [WeightedReward(RewardRule(MadeUpReward("flat") { _ in 1 }))]
     bench.plan.policy?.advantages.dropsDegenerateGroups = true
+    bench.plan.policy?.options.divergenceWeight = 0
+    bench.plan.objectives = []
     let run = try bench.run(), before = run.bits, diagnostics = Diagnostics(), folder = TemporaryFolder()
     let step = try run.step(monitor: Monitor(), diagnostics: diagnostics)
     #expect(step.step == 1 && step.report.tokens == 0)

@@ -74,8 +74,9 @@ final class DistillationLesson: Lesson {
   func loss(_ batch: TrainingBatch, cancellation: Cancellation) throws -> any LogitLoss {
     let logits = plan.looksAtBatches ? try teacher?.look(at: batch, sites: sites, cancellation: cancellation) : nil
     let loss = PredictionLoss(
-      plan, batch: batch, teacher: logits, policy: policies.isEmpty ? nil : policies[self.batch], scale: 1 / Double(counted), seed: seed &+ UInt64(rows), scratch: scratch,
-      monitor: monitor, diagnostics: diagnostics)
+      plan, batch: batch, teacher: logits, policy: policies.isEmpty ? nil : policies[self.batch],
+      scale: 1 / Double(counted), seed: seed &+ UInt64(rows), scratch: scratch, monitor: monitor,
+      diagnostics: diagnostics)
     rows += batch.batch.tokens
     self.batch += 1
     current = loss
@@ -134,7 +135,10 @@ final class DistillationLesson: Lesson {
       names[id, default: 0] += 1
       return names[id].map { $0 > 1 ? "\(id)#\($0)" : id } ?? id
     }
-    return policyParts + zip(plan.objectives, sums).map { LossPart(name: name($0.objective.id), value: $1 / Double(counted)) }
+    let objectives = zip(plan.objectives, sums).map { term, sum in
+      LossPart(name: name(term.objective.id), value: sum / Double(counted))
+    }
+    return policyParts + objectives
       + zip(plan.features, features?.means ?? []).map { term, mean in
         LossPart(name: name("\(term.objective.id).\(term.place.rawValue)"), value: mean)
       }

@@ -1,49 +1,9 @@
 // A distillation in progress: a student that moves, the teacher, the data, and what is taught; one step at a time.
 
 package import Checkpoints
-package import OrderedCollections
 package import Tensors
-package import Transformers
+import Transformers
 package import Workspace
-
-/// How a run is carried out.
-package struct RunOptions: Sendable {
-  package var training = TrainingOptions()
-  package var schedule: Schedule
-  /// Sequences of the dataset that go through the models at once, and how often that is done for a step.
-  package var batch: Int
-  package var accumulation: Int
-  package var seed: UInt64
-  package var isShuffled = true
-  package var teacherMemory = TeacherMemory.fp32
-  /// A step whose loss is more than this many times the recent mean, and more than a nat above it, is refused; nil refuses
-  /// none.
-  package var explosion: Double? = 4
-  /// How a part of the batches is written by the student; nil for none.
-  package var onPolicy: OnPolicy?
-
-  package init(schedule: Schedule, batch: Int, accumulation: Int, seed: UInt64) {
-    self.schedule = schedule
-    self.batch = batch
-    self.accumulation = accumulation
-    self.seed = seed
-  }
-}
-
-/// What a step did.
-package struct StepMetrics: Sendable, Equatable {
-  /// Counted from 1.
-  package let step: Int
-  package let report: StepReport
-  package let parts: [LossPart]
-  /// What the losses inside were scaled by, if the balance is dynamic.
-  package let balance: Double?
-  /// What rewards said, if the run learns from any.
-  package let rewards: [LossPart]
-  /// Sequences whose teacher did not have to be computed, and all.
-  package let teacherReused: Int
-  package let sequences: Int
-}
 
 /// A run. Used by one thread at a time; whoever shares it guards it.
 package final class DistillationRun: @unchecked Sendable {
@@ -63,11 +23,12 @@ package final class DistillationRun: @unchecked Sendable {
   let memories: [Int: FloatBuffer]
   /// The running mean of the loss, for telling when it explodes.
   var recentLoss: RecentLoss
-  private var order: DataOrder
-  private let largest: Batch
-  private let tokenizer: Tokenizer
+  var order: DataOrder
+  /// The largest batch that goes through the models at once.
+  let largest: Batch
+  let tokenizer: Tokenizer
+  let compute: Compute
   private let store: StatisticsStore
-  private let compute: Compute
   /// Made when it is first needed, like the trainer's own.
   private var working: (teacher: Teacher?, scratch: [RowScratch])?
 
@@ -155,8 +116,8 @@ package final class DistillationRun: @unchecked Sendable {
   // MARK: Steps
 
   /// Takes the next step.
-  /// - Throws: `Cancelled`, `TrainingError` (of which `lossExploded`, `nonFiniteLoss` and `nonFiniteGradient` mean that it
-  ///   cannot go on like this), what an objective, a reward or sampling throws. The run is then as before.
+  /// - Throws: `Cancelled`, `TrainingError` (of which `lossExploded`, `nonFiniteLoss` and `nonFiniteGradient` mean that
+  ///   it cannot go on like this), what an objective, a reward or sampling throws. The run is then as before.
   package func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepMetrics {
     let before = (memories: memories.mapValues(\.copied), trainer: trainer, reused: working?.teacher?.reused ?? 0)
     let iterations = plan.policy?.iterations ?? 1
@@ -165,11 +126,12 @@ package final class DistillationRun: @unchecked Sendable {
     let maps = iterations > 1 ? projections.copied() : nil
     do {
       let (batches, policies, rewards) = try nextBatches(monitor: monitor, diagnostics: diagnostics)
-      if plan.policy != nil, !batches.contains(where: { $0.counted > 0 }) {
+      let first = policies()
+      if plan.learnsFromRewardsAlone, first.allSatisfy(\.teachesNothing) {
         trainer = before.trainer
         return passOver(rewards, diagnostics)
       }
-      var result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
+      var result = try update(batches, first, monitor: monitor, diagnostics: diagnostics)
       for _ in 1..<max(1, iterations) {
         result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
       }
@@ -221,7 +183,8 @@ package final class DistillationRun: @unchecked Sendable {
     return (report, lesson)
   }
 
-  private var stepSeed: UInt64 {
+  /// Names the random numbers of the step that comes.
+  var stepSeed: UInt64 {
     var generator = SplitMix64(seed: options.seed &+ UInt64(steps) &* 0x2545_f491_4f6c_dd1d)
     return generator.next()
   }
@@ -241,79 +204,10 @@ package final class DistillationRun: @unchecked Sendable {
     return made
   }
 
-  /// The batches of the step that comes, what rewards say of their rows - made anew for each step of the optimiser - and
-  /// what there is to tell of the rewards.
-  private func nextBatches(
-    monitor: Monitor, diagnostics: Diagnostics
-  ) throws -> (batches: [TrainingBatch], policies: () -> [PolicyLoss], rewards: [LossPart]) {
-    if let policy = plan.policy {
-      let collector = PolicyCollector(
-        plan: policy, student: student, teacher: teacher, tokenizer: tokenizer, compute: compute,
-        precision: options.training.precision)
-      let first = steps * policy.prompts
-      let prompts = (first..<first + policy.prompts).map { dataset.examples[order.sequence(at: $0)] }
-      let step = try collector.collect(
-        prompts, weights: trainer.parameters, seed: stepSeed, monitor: monitor, diagnostics: diagnostics)
-      let lesson = PolicyLesson(step.sequences, options: policy.options, tokens: largest.tokens)
-      return (lesson.batches, { lesson.makeLosses() }, step.metrics)
-    }
-    let first = steps * sequencesPerStep
-    var random = SplitMix64(seed: stepSeed ^ 0x6f6e_706f_6c69_6379)
-    let batches = try (0..<options.accumulation).map { number in
-      let start = first + number * options.batch
-      let numbers = (start..<start + options.batch).map { order.sequence(at: $0) }
-      let seed = random.next(), point = Double.random(in: 0..<1, using: &random)
-      guard let onPolicy = options.onPolicy, point < onPolicy.fraction else { return dataset.trainingBatch(numbers) }
-      let writer = StudentWriter(
-        onPolicy: onPolicy, tokenizer: tokenizer, transformer: student.transformer, compute: compute)
-      return try writer.batch(
-        continuing: numbers, of: dataset, weights: trainer.parameters, seed: seed,
-        monitor: Monitor(cancellation: monitor.cancellation))
-    }
-    return (batches, { [] }, [])
-  }
-
   // MARK: Branches and results
 
   /// Another run at the same point. Weights and optimiser state are shared until either takes a step.
   package func forked() -> DistillationRun { DistillationRun(forking: self) }
-
-  /// The student as it is, as the tensors of a revision; the run copies its weights before it moves on.
-  package func committedTensors() -> OrderedDictionary<String, StoredTensor> {
-    let parameters = trainer.frozenParameters()
-    var tensors = student.revision.tensors
-    for (name, stored) in tensors where parameters.layout.entries[name] != nil {
-      let view = parameters.tensor(name).weights
-      tensors[name] = StoredTensor(
-        weights: WeightsBlob(view, madeUnder: stored.mask?.bits), mask: stored.mask, biasOf: stored.biasOf)
-    }
-    return tensors
-  }
-
-  /// What made the student, for its history.
-  package func operation(teacher name: String?) -> Operation {
-    var details: OrderedDictionary<String, String> = [
-      "steps": "\(steps)", "tokens": "\(tokens)", "dataset": dataset.digest, "seed": "\(options.seed)",
-      "learningRate": "\(options.schedule.learningRate)", "batch": "\(options.batch)",
-      "accumulation": "\(options.accumulation)", "precision": options.training.precision.rawValue,
-      "balance": plan.balance.rawValue,
-    ]
-    if let teacher, let name { details["teacher"] = "\(name) \(teacher.revision.id)" }
-    for (index, term) in plan.objectives.enumerated() {
-      details["objective.\(index)"] =
-        "\(term.objective.summary) weight \(term.weight) temperature \(term.temperature)"
-        + (term.squaresTemperature ? " squared" : "")
-    }
-    for (index, term) in plan.features.enumerated() {
-      let pairs = term.pairs.map { "\($0.student):\($0.teacher)" }.joined(separator: " ")
-      details["feature.\(index)"] =
-        "\(term.objective.summary) weight \(term.weight) \(term.place.rawValue) \(pairs)"
-    }
-    let taught = (plan.objectives.map(\.objective.id) + plan.features.map(\.objective.id)).joined(separator: " + ")
-    return Operation(
-      method: "distill/commit", summary: "\(taught), \(steps) steps, \(tokens) tokens", details: details,
-      calibration: [dataset.digest])
-  }
 
   /// Goes back to a point that was saved.
   func restore(_ trainer: Trainer, steps: Int, tokens: Int, recentLoss: RecentLoss) {
@@ -321,74 +215,5 @@ package final class DistillationRun: @unchecked Sendable {
     self.steps = steps
     self.tokens = tokens
     self.recentLoss = recentLoss
-  }
-}
-
-/// Bytes that a run takes at most beside the models: weights, gradients and moments of the student, activations, logits.
-package func runBytes(
-  student: Transformer, teacher: Transformer?, plan: LossPlan, options: RunOptions, dataset: Dataset, threads: Int
-) -> Int {
-  let batch = options.largestBatch(plan, dataset: dataset)
-  let state = 4 * 4 * ParameterLayout(student).count
-  let kept = options.training.activationBudget == nil ? student.shape.layers * student.keptBytesPerToken : 0
-  let budget = options.training.activationBudget ?? 0
-  let activations = batch.tokens * (student.trainingBytesPerToken + kept) + budget
-  let looking = batch.tokens * (teacher.map { $0.activationBytesPerToken + 8 * $0.shape.hiddenSize } ?? 0)
-  let logits = (64 << 20) + threads * 6 * 4 * plan.vocabulary
-  return state + activations + looking + logits
-}
-
-/// An exponential mean of the loss over about the last 20 steps, corrected for its beginning.
-struct RecentLoss: Sendable, Equatable {
-  private static let decay = 0.95
-  private(set) var sum = 0.0
-  private(set) var steps = 0
-
-  init(sum: Double = 0, steps: Int = 0) {
-    self.sum = sum
-    self.steps = steps
-  }
-
-  /// Nil until it says something: the first steps of a pruned student may well be wild.
-  var mean: Double? {
-    guard steps >= 5 else { return nil }
-    var weight = 1.0
-    for _ in 0..<min(steps, 1000) { weight *= Self.decay }
-    return sum / (1 - weight)
-  }
-
-  mutating func take(_ loss: Double) {
-    sum = Self.decay * sum + (1 - Self.decay) * loss
-    steps += 1
-  }
-}
-
-extension FloatBuffer {
-  /// The same values in memory of their own.
-  var copied: FloatBuffer {
-    let copy = FloatBuffer(count: count)
-    copy.pointer.update(from: pointer, count: count)
-    return copy
-  }
-}
-
-extension RunOptions {
-  /// The largest batch that goes through the models at once.
-  func largestBatch(_ plan: LossPlan, dataset: Dataset) -> Batch {
-    let prompt = dataset.examples.map(\.promptTokens.count).max() ?? 0
-    var length = dataset.sequenceLength
-    if let policy = plan.policy { length = max(length, prompt + policy.maximumTokens) }
-    if let onPolicy { length = max(length, (prompt > 0 ? prompt : onPolicy.promptTokens) + onPolicy.maximumTokens) }
-    return Batch(sequences: batch, length: length)
-  }
-}
-
-extension Dataset {
-  /// Some of its sequences as a batch.
-  func trainingBatch(_ numbers: [Int]) -> TrainingBatch {
-    TrainingBatch(
-      lengths: numbers.flatMap { segments(ofSequence: $0) }, tokens: numbers.flatMap { tokens(ofSequence: $0) },
-      targets: numbers.flatMap { targets(ofSequence: $0) }, dataset: self,
-      windows: numbers.map { TrainingBatch.Window(number: $0, rows: range(ofSequence: $0).count) })
   }
 }

@@ -1,5 +1,5 @@
-// What a run teaches: objectives on the next token's distributions, feature objectives at places of the networks, and how
-// they are weighed against each other.
+// What a run teaches: objectives on the next token's distributions, feature objectives at places of the networks, and
+// how they are weighed against each other.
 
 import Tensors
 package import Transformers
@@ -100,6 +100,11 @@ package struct LossPlan: Sendable {
   /// Whether the teacher has to look at every batch: for rewards it has looked before.
   var looksAtBatches: Bool {
     !features.isEmpty || objectives.contains { $0.objective.method.description.needsTeacher }
+  }
+
+  /// Whether there is nothing else to learn where all rewards are equal.
+  var learnsFromRewardsAlone: Bool {
+    objectives.isEmpty && features.isEmpty && policy.map { $0.options.divergenceWeight == 0 } ?? false
   }
 
   /// Layers of the student whose activations must be there after its forward pass.

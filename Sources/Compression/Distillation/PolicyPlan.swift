@@ -75,7 +75,9 @@ struct PolicyCollector {
         precision: precision, monitor: quiet)
     }
     var knowledge = PolicyKnowledge()
-    let expected = try plan.teacherTerm == nil ? nil : teacher.map { try logs($0.transformer, $0.revision, temperature) }
+    let expected = try plan.teacherTerm.flatMap { _ in
+      try teacher.map { try logs($0.transformer, $0.revision, temperature) }
+    }
     // What rewards see is the teacher's own opinion, whatever the student was heated to.
     var opinion = temperature == 1 ? expected : nil
     if opinion == nil, plan.rewards.needsTeacher {

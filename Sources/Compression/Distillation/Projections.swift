@@ -1,5 +1,5 @@
-// Learned maps from a student's width to its teacher's, for losses that compare features of one width. (FitNets, Romero et
-// al. 2015, section 2.2; one map for all layers of a term, as in Minitron, Muralidharan et al. 2024)
+// Learned maps from a student's width to its teacher's, for losses that compare features of one width. (FitNets, Romero
+// et al. 2015, section 2.2; one map for all layers of a term, as in Minitron, Muralidharan et al. 2024)
 
 import Glibc
 import OrderedCollections
@@ -22,8 +22,10 @@ final class Projections {
   private let scratch = LinearScratch()
 
   /// New maps, uniform in ±sqrt(6 / (inputs + outputs)). (Glorot & Bengio 2010, eq. 16)
-  init(_ plan: LossPlan, student: Transformer, teacher: Transformer?, options: AdamWOptions, seed: UInt64, compute: Compute)
-  {
+  init(
+    _ plan: LossPlan, student: Transformer, teacher: Transformer?, options: AdamWOptions, seed: UInt64,
+    compute: Compute
+  ) {
     self.compute = compute
     var maps: [Int: Projection] = [:]
     for (index, term) in plan.features.enumerated() {

@@ -1,8 +1,8 @@
 // Which objectives a run takes when nobody says: what the field found to work for what was cut.
 //
-// Depth kept: the forward divergence of the logits and nothing else. Depth cut: the logits, the embedding, and one hidden
-// state three layers from the end, balanced dynamically. At most a third of a model at a time. (Minitron, Muralidharan et
-// al. 2024, arXiv 2407.14679, best practices 5 to 7 and tables 15 to 18; NVIDIA's guideline of a third a round)
+// Depth kept: the forward divergence of the logits and nothing else. Depth cut: the logits, the embedding, and one
+// hidden state three layers from the end, balanced dynamically. At most a third of a model at a time. (Minitron,
+// Muralidharan et al. 2024, arXiv 2407.14679, best practices 5 to 7 and tables 15 to 18; NVIDIA's guideline of a third a round)
 
 package import Transformers
 

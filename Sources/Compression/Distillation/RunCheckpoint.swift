@@ -18,7 +18,8 @@ package enum RunFolder {
   /// - Throws: `CheckpointError`; `TrainingError.stateMismatch` for a folder that holds none.
   package static func state(at path: String) throws -> JSONObject {
     guard isWhole(path) else {
-      throw TrainingError.stateMismatch(path: path, reason: "it has no file \(done), so it is no run that was saved whole")
+      throw TrainingError.stateMismatch(
+        path: path, reason: "it has no file \(done), so it is no run that was saved whole")
     }
     return try JSON.readObject(path: path + "/" + state)
   }

@@ -28,7 +28,9 @@ package struct PolicySequence: Sendable, Equatable {
   }
 
   /// The sequences as one batch.
-  package static func batch(_ sequences: some Sequence<PolicySequence>) -> (batch: Batch, tokens: [Int32], rows: [PolicyToken?]) {
+  package static func batch(
+    _ sequences: some Sequence<PolicySequence>
+  ) -> (batch: Batch, tokens: [Int32], rows: [PolicyToken?]) {
     let all = Array(sequences)
     return (Batch(lengths: all.map(\.tokens.count)), all.flatMap(\.tokens), all.flatMap(\.rows))
   }

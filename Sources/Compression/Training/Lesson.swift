@@ -1,4 +1,5 @@
-// What a step of training teaches: a loss on the logits of each batch, and gradients on what is inside, if there are any.
+// What a step of training teaches: a loss on the logits of each batch, and gradients on what is inside, if there are
+// any.
 
 package import Tensors
 package import Transformers

@@ -1,6 +1,6 @@
 // A training on disk: a safetensors file with the weights and both moments of every tensor in fp32; the metadata say
-// how many steps made them, with which optimiser, and for which layout and masks. What is trained or remembered beside the
-// student goes along. Going on from it gives the same bits as never having stopped.
+// how many steps made them, with which optimiser, and for which layout and masks. What is trained or remembered beside
+// the student goes along. Going on from it gives the same bits as never having stopped.
 
 import Checkpoints
 package import OrderedCollections

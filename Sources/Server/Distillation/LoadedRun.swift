@@ -1,5 +1,5 @@
-// A run that the server holds: the distillation itself, which only the compute lane touches, and what everybody may know of
-// it at any moment.
+// A run that the server holds: the distillation itself, which only the compute lane touches, and what everybody may
+// know of it at any moment.
 
 import Checkpoints
 import Compression

@@ -116,8 +116,8 @@ extension ServerContext {
     let objective = try objective(param.method)
     if param.place != nil || param.layers != nil {
       throw JSONFieldError(
-        .outOfRange, path: param.path, expected: "no place and no layers: \"\(param.method.plugin)\" is a loss on logits",
-        given: .string(param.method.plugin))
+        .outOfRange, path: param.path,
+        expected: "no place and no layers: \"\(param.method.plugin)\" is a loss on logits", given: .string(param.method.plugin))
     }
     if objective.method.description.fixedTemperature, let temperature = param.temperature, temperature != 1 {
       throw JSONFieldError(

@@ -64,8 +64,8 @@ package final class TrainingPass {
   /// `forward` until the next.
   package func state(enteringLayer layer: Int) -> UnsafePointer<Float> { UnsafePointer(states[layer].pointer) }
 
-  /// Queries, keys and values of layer `layer` side by side as attention sees them: `[batch.tokens, width]`, valid after
-  /// `forward` until the next; nil unless the layer keeps its activations.
+  /// Queries, keys and values of layer `layer` side by side as attention sees them: `[batch.tokens, width]`, valid
+  /// after `forward` until the next; nil unless the layer keeps its activations.
   package func projections(ofLayer layer: Int) -> UnsafePointer<Float>? {
     let tape = tape(ofLayer: layer)
     return tape === spare ? nil : UnsafePointer(tape.projections)
