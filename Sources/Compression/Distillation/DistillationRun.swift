@@ -165,10 +165,6 @@ package final class DistillationRun: @unchecked Sendable {
     let maps = iterations > 1 ? projections.copied() : nil
     do {
       let (batches, policies, rewards) = try nextBatches(monitor: monitor, diagnostics: diagnostics)
-      if plan.policy != nil, !batches.contains(where: { $0.counted > 0 }) {
-        trainer = before.trainer
-        return passOver(rewards, diagnostics)
-      }
       var result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
       for _ in 1..<max(1, iterations) {
         result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
@@ -187,18 +183,6 @@ package final class DistillationRun: @unchecked Sendable {
       }
       throw error
     }
-  }
-
-  /// A step whose rewards say nothing: the next one has other prompts.
-  private func passOver(_ rewards: [LossPart], _ diagnostics: Diagnostics) -> StepMetrics {
-    diagnostics.add(
-      Diagnostic(
-        .warning, kind: "nothingToLearn",
-        "no completion of step \(steps + 1) counts: groups had equal rewards, or nothing ended; nothing was learned"))
-    steps += 1
-    return StepMetrics(
-      step: steps, report: StepReport(loss: 0, gradientNorm: 0, learningRate: 0, tokens: 0), parts: [], balance: nil,
-      rewards: rewards, teacherReused: 0, sequences: sequencesPerStep)
   }
 
   /// One step of the optimiser.
@@ -235,7 +219,7 @@ package final class DistillationRun: @unchecked Sendable {
             $0, batch: largest, precision: options.training.precision, memory: options.teacherMemory, store: store,
             compute: compute)
         } : nil,
-      scratch: (0..<compute.pool.threads).map { _ in RowScratch(vocabulary: plan.vocabulary) }
+      scratch: (0..<compute.pool.threads).map { _ in RowScratch(vocabulary: student.transformer.shape.vocabularySize) }
     )
     working = made
     return made
@@ -334,7 +318,7 @@ package func runBytes(
   let budget = options.training.activationBudget ?? 0
   let activations = batch.tokens * (student.trainingBytesPerToken + kept) + budget
   let looking = batch.tokens * (teacher.map { $0.activationBytesPerToken + 8 * $0.shape.hiddenSize } ?? 0)
-  let logits = (64 << 20) + threads * 6 * 4 * plan.vocabulary
+  let logits = (64 << 20) + threads * 6 * 4 * student.shape.vocabularySize
   return state + activations + looking + logits
 }
 
