@@ -126,12 +126,7 @@ package final class DistillationRun: @unchecked Sendable {
     let maps = iterations > 1 ? projections.copied() : nil
     do {
       let (batches, policies, rewards) = try nextBatches(monitor: monitor, diagnostics: diagnostics)
-      let first = policies()
-      if plan.learnsFromRewardsAlone, first.allSatisfy(\.teachesNothing) {
-        trainer = before.trainer
-        return passOver(rewards, diagnostics)
-      }
-      var result = try update(batches, first, monitor: monitor, diagnostics: diagnostics)
+      var result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
       for _ in 1..<max(1, iterations) {
         result = try update(batches, policies(), monitor: monitor, diagnostics: diagnostics)
       }
@@ -149,18 +144,6 @@ package final class DistillationRun: @unchecked Sendable {
       }
       throw error
     }
-  }
-
-  /// A step whose rewards say nothing: the next one has other prompts.
-  private func passOver(_ rewards: [LossPart], _ diagnostics: Diagnostics) -> StepMetrics {
-    diagnostics.add(
-      Diagnostic(
-        .warning, kind: "nothingToLearn",
-        "no completion of step \(steps + 1) counts: groups had equal rewards, or nothing ended; nothing was learned"))
-    steps += 1
-    return StepMetrics(
-      step: steps, report: StepReport(loss: 0, gradientNorm: 0, learningRate: 0, tokens: 0), parts: [], balance: nil,
-      rewards: rewards, teacherReused: 0, sequences: sequencesPerStep)
   }
 
   /// One step of the optimiser.
@@ -198,7 +181,7 @@ package final class DistillationRun: @unchecked Sendable {
             $0, batch: largest, precision: options.training.precision, memory: options.teacherMemory, store: store,
             compute: compute)
         } : nil,
-      scratch: (0..<compute.pool.threads).map { _ in RowScratch(vocabulary: plan.vocabulary) }
+      scratch: (0..<compute.pool.threads).map { _ in RowScratch(vocabulary: student.transformer.shape.vocabularySize) }
     )
     working = made
     return made

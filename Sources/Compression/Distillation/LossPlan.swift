@@ -102,11 +102,6 @@ package struct LossPlan: Sendable {
     !features.isEmpty || objectives.contains { $0.objective.method.description.needsTeacher }
   }
 
-  /// Whether there is nothing else to learn where all rewards are equal.
-  var learnsFromRewardsAlone: Bool {
-    objectives.isEmpty && features.isEmpty && policy.map { $0.options.divergenceWeight == 0 } ?? false
-  }
-
   /// Layers of the student whose activations must be there after its forward pass.
   package var keptLayers: Range<Int>? {
     let layers = features.flatMap { term in

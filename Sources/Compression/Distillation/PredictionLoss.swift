@@ -58,8 +58,8 @@ final class PredictionLoss: LogitLoss {
         let z = logits + row * V, number = rows.lowerBound + row
         do {
           let results = UnsafeMutableBufferPointer(rebasing: losses[row * count..<(row + 1) * count])
-          try overwrite(z, row: number, teacher: expected.map { $0 + row * teacherWidth }, scratch[worker], results)
-          (z + shared).update(repeating: 0, count: V - shared)
+          try overwrite(
+            z, row: number, vocabulary: V, teacher: expected.map { $0 + row * teacherWidth }, scratch[worker], results)
         } catch {
           failure.withLock { if $0.map({ number < $0.row }) ?? true { $0 = (number, error) } }
         }
@@ -74,17 +74,17 @@ final class PredictionLoss: LogitLoss {
     return total - before
   }
 
-  /// Turns the first `shared` logits of a row into the gradient. `losses` has a place for each term.
+  /// Turns the V logits of a row into the gradient. `losses` has a place for each term.
   private func overwrite(
-    _ z: UnsafeMutablePointer<Float>, row: Int, teacher: UnsafePointer<Float>?, _ scratch: RowScratch,
-    _ losses: UnsafeMutableBufferPointer<Double>
+    _ z: UnsafeMutablePointer<Float>, row: Int, vocabulary V: Int, teacher: UnsafePointer<Float>?,
+    _ scratch: RowScratch, _ losses: UnsafeMutableBufferPointer<Double>
   ) throws {
     let target = batch.targets[row]
-    // A student may write tokens that its teacher does not have.
-    guard (0..<Int32(shared)).contains(target) else { return z.update(repeating: 0, count: shared) }
-    scratch.sum.update(repeating: 0, count: shared)
+    scratch.sum.update(repeating: 0, count: V)
     var temperature = Double.nan
-    for (place, term) in terms.enumerated() where term.weight > 0 {
+    // A student may write tokens that its teacher does not have.
+    let isShared = (0..<Int32(shared)).contains(target)
+    for (place, term) in terms.enumerated() where term.weight > 0 && isShared {
       if term.temperature != temperature {
         temperature = term.temperature
         scratch.student.fill(z, count: shared, temperature: temperature)
@@ -100,12 +100,13 @@ final class PredictionLoss: LogitLoss {
       Compute.axpy(scratch.sum, factor, scratch.gradient, count: shared)
     }
     if let policy, policy.rows[row] != nil {
-      scratch.student.fill(z, count: shared, temperature: policy.options.temperature)
-      scratch.gradient.update(repeating: 0, count: shared)
-      _ = policy.add(row: row, scratch.student.distribution, vocabulary: shared, to: scratch.gradient)
-      Compute.axpy(scratch.sum, Float(1 / policy.options.temperature), scratch.gradient, count: shared)
+      // Over all that the student can say: so it was drawn, and so its reference was asked.
+      scratch.student.fill(z, count: V, temperature: policy.options.temperature)
+      scratch.gradient.update(repeating: 0, count: V)
+      _ = policy.add(row: row, scratch.student.distribution, vocabulary: V, to: scratch.gradient)
+      Compute.axpy(scratch.sum, Float(1 / policy.options.temperature), scratch.gradient, count: V)
     }
-    z.update(from: scratch.sum, count: shared)
+    z.update(from: scratch.sum, count: V)
   }
 }
 

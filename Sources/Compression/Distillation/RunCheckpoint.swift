@@ -120,10 +120,8 @@ extension DistillationRun {
     guard details[Key.dataset] == dataset.digest else {
       throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")
     }
-    // With rewards there are steps of which nothing could be learned.
-    let mostSteps = plan.policy == nil ? trainer.optimizer.steps : Int(Int32.max)
     guard let tokens = details[Key.tokens].flatMap({ Int($0) }), (0...1 << 60).contains(tokens),
-      let steps = details[Key.steps].flatMap({ Int($0) }), (0...mostSteps).contains(steps),
+      let steps = details[Key.steps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(steps),
       let sum = details[Key.recentLoss].flatMap({ Double($0) }), sum.isFinite,
       let count = details[Key.recentSteps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(count)
     else { throw mismatch("its details are no run's") }

@@ -50,6 +50,6 @@ package func runBytes(
   let budget = options.training.activationBudget ?? 0
   let activations = batch.tokens * (student.trainingBytesPerToken + kept) + budget
   let looking = batch.tokens * (teacher.map { $0.activationBytesPerToken + 8 * $0.shape.hiddenSize } ?? 0)
-  let logits = (64 << 20) + threads * 6 * 4 * plan.vocabulary
+  let logits = (64 << 20) + threads * 6 * 4 * student.shape.vocabularySize
   return state + activations + looking + logits
 }

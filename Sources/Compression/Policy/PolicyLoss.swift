@@ -27,9 +27,6 @@ package final class PolicyLoss: LogitLoss {
 
   deinit { outcomes.deallocate() }
 
-  /// Whether no token is to become likelier or less likely.
-  var teachesNothing: Bool { rows.allSatisfy { $0.map { $0.advantage == 0 || $0.weight == 0 } ?? true } }
-
   /// Of the rows that were gone through, added up in their order.
   package var metrics: PolicyMetrics {
     var metrics = PolicyMetrics()
