@@ -1,4 +1,7 @@
-"""The pages that results.py writes from its cells: RESULTS.md, and the section "Measured" of every plugin's README."""
+"""The pages that results.py and teaching.py write from what they measured: RESULTS.md, and the section "Measured" of every
+plugin's README."""
+
+import json
 
 ON_PAGES = ["0.1", "0.25", "0.5", "0.6", "0.7", "0.8", "2:4", "4:8"]
 MEASURED = "\n## Measured\n"
@@ -13,7 +16,9 @@ def number(value):
 
 def render(folder, cells, requests):
     """Writes all pages into `folder`. `requests` has what each row was asked for by."""
-    (folder / "RESULTS.md").write_text(results(cells))
+    store = folder / "teaching.jsonl"
+    points = [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
+    (folder / "RESULTS.md").write_text(results(cells, points))
     for page in sorted(folder.glob("*/README.md")):
         text = page.read_text()
         kept = text.partition(MEASURED)[0].rstrip("\n") + "\n"
@@ -27,7 +32,7 @@ def mentions(request, plugin):
     return plugin in (request.get(part) for part in ("plugin", "refinement", "allocation", "compensation"))
 
 
-def results(cells):
+def results(cells, points):
     text = [
         "# Results",
         "",
@@ -46,7 +51,27 @@ def results(cells):
         found = {(cell["method"], cell["target"]): cell for cell in chosen if cell["method"] != "dense"}
         for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL to the dense model, nats")):
             text += ["", f"### {title}", ""] + table(found, quantity)
-    return "\n".join(text) + "\n"
+    return "\n".join(text + taught(points)) + "\n"
+
+
+def taught(points):
+    """What teaching gave back, a curve a row; nothing if nothing was measured."""
+    text = []
+    for model, setting in dict.fromkeys((point["model"], point["setting"]) for point in points):
+        chosen = [point for point in points if (point["model"], point["setting"]) == (model, setting)]
+        steps = sorted({point["step"] for point in chosen})
+        text += [
+            "", f"## {model}, cut and taught: {setting}", "",
+            "Perplexity on the evaluation text, mean KL from the dense model in nats, and the share of positions with the",
+            "same most probable token, at steps of the run. Written by `teaching.py`; `teaching.jsonl` has tokens and times."]
+        for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL"), ("sameTopToken", "Same top token")):
+            text += ["", f"### {title}", "", "| | " + " | ".join(f"step {step}" for step in steps) + " |",
+                     "|---" * (len(steps) + 1) + "|"]
+            for row in dict.fromkeys((point["cut"], point["lesson"]) for point in chosen):
+                found = {point["step"]: point[quantity] for point in chosen if (point["cut"], point["lesson"]) == row}
+                text.append(f"| {row[0]}; {row[1]} | " + " | ".join(
+                    number(found[step]) if step in found else "" for step in steps) + " |")
+    return text
 
 
 def table(found, quantity):

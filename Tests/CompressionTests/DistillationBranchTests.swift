@@ -182,6 +182,19 @@ extension WeightedReward {
     #expect(try Teaching.rewards.bench().run().step().report.gradientNorm > 1e-2)
   }
 
+  /// The newest stay, and none of a later step: a run that went on from an earlier one has left those behind. What is no
+  /// whole checkpoint is nobody's to remove.
+  @Test func checkpointsThatStay() throws {
+    let folder = TemporaryFolder(), run = try RunBench([.forward()]).run()
+    for step in [1, 2, 3, 5, 7] {
+      _ = try run.save(to: RunFolder.path(folder.path, step: step), state: [:], monitor: Monitor())
+    }
+    try RunFolder.make(folder.file("step-00000004"))
+    try RunFolder.keepNewest(2, in: folder.path, upTo: 5)
+    #expect(TemporaryFolder.names(in: folder.path).sorted() == ["step-00000003", "step-00000004", "step-00000005"])
+    #expect(try RunFolder.newest(at: folder.path) == folder.file("step-00000005"))
+  }
+
   @Test func whatWasCommittedStays() throws {
     let bench = try RunBench([.forward()]), run = try bench.run(), history = try TestModel(tiny: "llama3").history
     func weights(_ revision: Revision) -> [UInt32] {

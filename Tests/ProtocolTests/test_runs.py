@@ -251,6 +251,7 @@ def test_loading_what_is_no_run(runs, tmp_path):
         return kind(runs, "distill/load", {"path": str(folder), "name": "x"})
 
     state = json.loads(files["state.json"])
+    assert state["student"]["revision"] == runs.call("distill/status")["runs"][0]["student"]["revision"]
     whole = files["training.safetensors"]
 
     def put(name, data):

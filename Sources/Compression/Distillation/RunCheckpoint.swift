@@ -41,10 +41,13 @@ package enum RunFolder {
   /// - Throws: `CheckpointError`.
   package static func make(_ path: String) throws(CheckpointError) { try FileSystem.makeFolders(path) }
 
-  /// Removes all but the newest checkpoints of a folder.
+  /// Removes all but the newest checkpoints of a folder up to that of `step`, which is the newest: those of later steps
+  /// are what a run had come to before it went on from an earlier one.
   /// - Throws: `CheckpointError` if the folder cannot be read.
-  package static func keepNewest(_ count: Int, in folder: String) throws {
-    for path in try checkpoints(in: folder).filter(isWhole).dropLast(count) { AtomicFolder.remove(path) }
+  package static func keepNewest(_ count: Int, in folder: String, upTo step: Int) throws {
+    let all = try checkpoints(in: folder).filter(isWhole), newest = path(folder, step: step)
+    let behind = all.drop { $0 != newest }.dropFirst()
+    for path in all.dropLast(behind.count).dropLast(count) + behind { AtomicFolder.remove(path) }
   }
 
   /// Removes what daemons that were killed left of checkpoints that they were writing in a folder.

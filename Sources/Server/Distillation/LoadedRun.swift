@@ -51,6 +51,12 @@ final class LoadedRun: Sendable {
   ) {
     self.run = run
     self.keeping = keeping
+    // Whoever loads it is to find these revisions, whatever is current then.
+    var params = params
+    params["student"] = ["model": JSON(student.name), "revision": JSON(run.student.revision.id)]
+    if let teacher, let state = run.teacher {
+      params["teacher"] = ["model": JSON(teacher.name), "revision": JSON(state.revision.id)]
+    }
     self.params = params
     self.name = name
     self.student = student

@@ -44,7 +44,7 @@ final class RunKeeping: @unchecked Sendable {
       return
     }
     _ = try run.save(to: RunFolder.path(checkpoint.path, step: run.steps), state: params, monitor: Monitor())
-    try RunFolder.keepNewest(checkpoint.keep, in: checkpoint.path)
+    try RunFolder.keepNewest(checkpoint.keep, in: checkpoint.path, upTo: run.steps)
   }
 }
 
