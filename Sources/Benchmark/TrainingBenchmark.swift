@@ -77,7 +77,10 @@ private func stepFigures(
       note: "of the matrix product in \(name) beside it"),
     Figure(
       "distillationTokensPerSecond\(suffix)", "distillation step \(name)", Double(batch.tokens) / distilling.seconds,
-      "tokens/s", note: "with teacher forward and divergence; median of \(distilling.count)"),
+      "tokens/s", note: "with teacher forward and forward-kl; median of \(distilling.count)"),
+    Figure(
+      "laterEpochsSpeedup\(suffix)", "", distilling.seconds / distilling.laterSeconds, "times",
+      note: "in later epochs, whose teacher is remembered"),
     Figure(
       "distillationSeconds\(suffix)", "", distilling.seconds, "s", note: "\(Int(rate / 1e9)) GFLOP/s of products"),
     Figure(
