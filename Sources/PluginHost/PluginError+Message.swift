@@ -12,7 +12,9 @@ extension PluginError: CustomStringConvertible {
     case .otherKind(let id, let wanted, let offers, let available):
       let others = available.isEmpty ? "none" : available.joined(separator: ", ")
       let own = offers.map(\.rawValue).joined(separator: ", ")
-      return "Plugin '\(id)' offers \(own), but a \(wanted.rawValue) is wanted here. Loaded plugins that offer one: \(others)."
+      let article = "aeo".contains(wanted.rawValue.prefix(1)) ? "an" : "a"
+      return "Plugin '\(id)' offers \(own), but \(article) \(wanted.rawValue) is wanted here. "
+        + "Loaded plugins that offer one: \(others)."
     case .rejected(let path, let rejection):
       return "'\(path)' is not used as a plugin: \(rejection.message)"
     case .failed(let id, let tensor, let status, let message):

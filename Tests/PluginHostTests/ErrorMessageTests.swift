@@ -27,6 +27,10 @@ import Testing
       "Plugin 'wanda' offers selector, but a block-compensator is wanted here. Loaded plugins that offer one: none."
     ),
     (
+      .otherKind(id: "wanda", wanted: .objective, offers: [.selector], available: []), "pluginOfOtherKind",
+      "Plugin 'wanda' offers selector, but an objective is wanted here. Loaded plugins that offer one: none."
+    ),
+    (
       .contractBroken(id: "x", tensor: "t", .notFinite(what: "weights", index: 3, value: "nan")),
       "pluginContractBroken",
       "Plugin 'x' gave an invalid result for 't': weights[3] is nan, expected are finite numbers."
