@@ -16,10 +16,11 @@ import Workspace
 
   private static func evaluate(
     _ state: ModelState, from reference: ModelState, _ dataset: Dataset, window: Int? = nil,
-    monitor: Monitor = Monitor()
+    store: StatisticsStore = Engine.store(), monitor: Monitor = Monitor()
   ) throws -> Divergence {
     try evaluateDivergence(
-      state, from: reference, dataset: dataset, window: window, compute: Engine.compute, monitor: monitor)
+      state, from: reference, dataset: dataset, window: window, store: store, compute: Engine.compute,
+      monitor: monitor)
   }
 
   /// The state that the golden's script prunes alike.
@@ -95,6 +96,22 @@ import Workspace
       #expect(try Self.evaluate(dense, from: pruned, dataset).meanKL != forward.meanKL)
       last = forward.meanKL
     }
+  }
+
+  /// What is remembered of the reference gives the same figures to the bit, only where whole sequences are compared, and
+  /// not once the reference is another.
+  @Test(arguments: [nil, 7]) func rememberedReference(window: Int?) throws {
+    let model = try TestModel(tiny: "grouped-f32"), dense = model.state, pruned = try Self.pruned(dense)
+    let dataset = try TestModel.randomDataset(seed: 3, sequences: 120, length: 19), store = Engine.store()
+    let first = try Self.evaluate(pruned, from: dense, dataset, window: window, store: store)
+    #expect(store.counters.hits == 0 && store.count == (window == nil ? 120 : 0))
+    let second = try Self.evaluate(pruned, from: dense, dataset, window: window, store: store)
+    #expect(store.counters.hits == store.count)
+    #expect(second.sortedTokens == first.sortedTokens && second.reference == first.reference)
+    let back = try Self.evaluate(dense, from: pruned, dataset, window: window, store: store)
+    #expect(back.reference == first.model && back.model == first.reference && back.meanKL != first.meanKL)
+    let itself = try Self.evaluate(dense, from: dense, dataset, window: window, store: store)
+    #expect(itself.meanKL == 0 && itself.model == itself.reference)
   }
 
   @Test func whatCannotBeCompared() throws {

@@ -84,7 +84,7 @@ import Workspace
     let state = try TestModel(tiny: "grouped-f32").state, other = try TestModel(tiny: "tied-bf16").state
     let dataset = try Self.dataset(Self.some, .bestFit)
     let result = try evaluateDivergence(
-      state, from: other, dataset: dataset, compute: Engine.compute, monitor: Monitor())
+      state, from: other, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor())
     #expect(result.tokens == dataset.validTokens)
     #expect(abs(result.meanKL / (result.sortedTokens.reduce(0, +) / Double(result.tokens)) - 1) < 1e-9)
     let perplexity = try PerplexityTests.evaluate(state, dataset)
@@ -92,10 +92,11 @@ import Workspace
       Numbers(result.model.perWindow), Numbers(perplexity.perWindow), Tolerance(absolute: 1e-6, relative: 1e-6))
     #expect(losses == nil && result.model.weights == perplexity.weights)
     let alone = try evaluateDivergence(
-      state, from: other, dataset: Self.dataset(Self.some, .none), compute: Engine.compute, monitor: Monitor())
+      state, from: other, dataset: Self.dataset(Self.some, .none), store: Engine.store(), compute: Engine.compute,
+      monitor: Monitor())
     #expect(abs(alone.meanKL / result.meanKL - 1) < 1e-5)
     let itself = try evaluateDivergence(
-      state, from: state, dataset: dataset, compute: Engine.compute, monitor: Monitor())
+      state, from: state, dataset: dataset, store: Engine.store(), compute: Engine.compute, monitor: Monitor())
     #expect(itself.meanKL == 0 && itself.sameTopToken == 1)
   }
 

@@ -45,6 +45,6 @@ extension Dataset {
     TrainingBatch(
       lengths: numbers.flatMap { segments(ofSequence: $0) }, tokens: numbers.flatMap { tokens(ofSequence: $0) },
       targets: numbers.flatMap { targets(ofSequence: $0) }, dataset: self,
-      windows: numbers.map { TrainingBatch.Window(number: $0, rows: range(ofSequence: $0).count) })
+      sequences: numbers.map { DatasetSequence(number: $0, rows: range(ofSequence: $0).count) })
   }
 }

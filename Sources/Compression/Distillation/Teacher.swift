@@ -59,8 +59,11 @@ package final class Teacher {
     at batch: TrainingBatch, sites: Set<FeatureSite>, cancellation: Cancellation
   ) throws(Cancelled) -> TeacherLogits {
     let model = state.transformer
-    asked += batch.windows.count
-    if !sites.isEmpty || !recall(batch) {
+    asked += batch.sequences.count
+    let memory = sites.isEmpty ? memory(of: batch) : nil
+    if let memory, memory.recall(batch.sequences, into: hidden.pointer) {
+      reused += batch.sequences.count
+    } else {
       pass.embed(batch.tokens, into: hidden.pointer, batch: batch.batch, weights: state.revision)
       capture(.embedding, layer: 0, sites, rows: batch.batch.tokens)
       for layer in 0..<model.shape.layers {
@@ -71,7 +74,7 @@ package final class Teacher {
           capture(place, layer: layer, sites, rows: batch.batch.tokens)
         }
       }
-      if sites.isEmpty { keep(batch) }
+      if let memory { memory.keep(batch.sequences, hidden.pointer) }
     }
     return TeacherLogits(
       model, hidden: hidden.pointer, rows: batch.batch.tokens, weights: state.revision, compute: compute,
@@ -94,39 +97,9 @@ package final class Teacher {
     slice.read(into: buffer.pointer, from: source, rows: rows, compute: compute)
   }
 
-  // MARK: Memory
-
-  private func keys(_ batch: TrainingBatch) -> [(key: StatisticsKey, rows: Int)]? {
-    guard let kept = memory.precision, let dataset = batch.dataset, !batch.windows.isEmpty else { return nil }
-    let model = KeyChains(state, dataset: dataset).wholeModel, form = StatesForm(computed: precision, kept: kept)
-    return batch.windows.map { (.lastStates(model, sequence: $0.number, form: form), $0.rows) }
-  }
-
-  /// Fills `hidden` with what is remembered of all sequences of a batch; false if something is missing.
-  private func recall(_ batch: TrainingBatch) -> Bool {
-    guard let keys = keys(batch), keys.allSatisfy({ store.contains($0.key) }) else { return false }
-    let C = state.transformer.shape.hiddenSize
-    var row = 0
-    for (key, rows) in keys {
-      guard let states = store.value(key)?.states, states.count == rows * C else { return false }
-      states.read(into: hidden.pointer + row * C)
-      row += rows
-    }
-    reused += batch.windows.count
-    return true
-  }
-
-  /// Remembers what was computed, and goes on with what the memory makes of it: the same in every epoch.
-  private func keep(_ batch: TrainingBatch) {
-    guard let keys = keys(batch), let kept = memory.precision else { return }
-    let C = state.transformer.shape.hiddenSize
-    var row = 0
-    for (key, rows) in keys {
-      let states = KeptStates(hidden.pointer + row * C, count: rows * C, precision: kept)
-      store.remember(.states(states), for: key)
-      states.read(into: hidden.pointer + row * C)
-      row += rows
-    }
+  private func memory(of batch: TrainingBatch) -> LastStates? {
+    guard let kept = memory.precision, let dataset = batch.dataset, !batch.sequences.isEmpty else { return nil }
+    return LastStates(state, dataset: dataset, computed: precision, kept: kept, store: store)
   }
 }
 

@@ -53,6 +53,14 @@ package struct DatasetWindows: Sendable {
     return Batch(lengths: sequences[windows].flatMap { dataset.segments(ofSequence: $0.number) })
   }
 
+  /// The sequences of the dataset that some windows are, whole; nil if windows are parts of them.
+  func wholeSequences(_ windows: Range<Int>) -> [DatasetSequence]? {
+    if let sequences {
+      return sequences[windows].map { DatasetSequence(number: $0.number, rows: dataset.range(ofSequence: $0.number).count) }
+    }
+    return length == dataset.sequenceLength ? windows.map { DatasetSequence(number: $0, rows: length) } : nil
+  }
+
   /// A batch that has as many tokens as the largest of `batches`, and sequences as long as the longest.
   func largest(_ batches: [Range<Int>]) -> Batch {
     guard sequences != nil else { return Batch(sequences: batches.first?.count ?? 1, length: length) }

@@ -28,13 +28,16 @@ package struct Divergence: Sendable {
 /// Compares `state` with `reference` on every window of `dataset`.
 ///
 /// The distributions compared are those that predict the tokens of a window but the first, each from the tokens before
-/// it: the positions of `evaluatePerplexity`. A state compared with itself diverges by exactly 0.
-/// - Parameter window: tokens of a window; nil takes whole sequences.
+/// it: the positions of `evaluatePerplexity`. A state compared with itself diverges by exactly 0. What leaves the
+/// reference's last layer is remembered, so that the next comparison with it only runs its head.
+/// - Parameters:
+///   - window: tokens of a window; nil takes whole sequences, which alone are remembered.
+///   - store: where the reference's states are.
 /// - Throws: `CompressionError` (window, vocabularies of different sizes, losses that are not finite, memory),
 ///   `TransformerError`, `Cancelled`.
 package func evaluateDivergence(
   _ state: ModelState, from reference: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32,
-  compute: Compute, monitor: Monitor
+  store: StatisticsStore, compute: Compute, monitor: Monitor
 ) throws -> Divergence {
   let windows = try DatasetWindows(dataset, length: window)
   let vocabulary = state.transformer.shape.vocabularySize
@@ -55,12 +58,19 @@ package func evaluateDivergence(
   let sides = [state, reference].map {
     DivergenceSide($0, batch: largest, precision: precision, compute: compute)
   }
+  // A model against itself goes the same way twice: what is remembered may come from batches of other sizes.
+  let memory = LastStates(reference, dataset: dataset, computed: precision, kept: .fp32, store: store)
+  let isItself = memory.model == KeyChains(state, dataset: dataset).wholeModel
   var tokensKL: [Double] = [], perWindow: [Double] = [], losses: [[Double]] = [[], []], same = 0
   for (index, range) in batches.enumerated() {
     let batch = windows.batch(range), tokens = windows.tokens(range)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
-    for (side, span) in zip(sides, [0...0.4, 0.4...0.8]) {
-      try side.forward(tokens, batch: batch, monitor: part.part(span), "window \(range.upperBound) of \(windows.count)")
+    let message = "window \(range.upperBound) of \(windows.count)"
+    try sides[0].forward(tokens, batch: batch, monitor: part.part(0...0.4), message)
+    let sequences = isItself ? nil : windows.wholeSequences(range)
+    if sequences.map({ memory.recall($0, into: sides[1].hidden.pointer) }) != true {
+      try sides[1].forward(tokens, batch: batch, monitor: part.part(0.4...0.8), message)
+      if let sequences { memory.keep(sequences, sides[1].hidden.pointer) }
     }
     let rows = try compare(sides, targets: windows.targets(range), height: height, compute: compute, monitor: part)
     perWindow += try windows.means(rows.map(\.divergence), windows: range)
@@ -104,7 +114,7 @@ private final class DivergenceSide {
   let state: ModelState
   private let precision: Precision
   private let pass: ForwardPass
-  private let hidden: FloatBuffer
+  let hidden: FloatBuffer
 
   init(_ state: ModelState, batch: Batch, precision: Precision, compute: Compute) {
     self.state = state

@@ -5,12 +5,6 @@ package import Workspace
 
 /// Sequences that go through a student together. N tokens in all.
 package struct TrainingBatch: Sendable {
-  /// One of a dataset's sequences, which may be several documents.
-  package struct Window: Sendable, Equatable {
-    package let number: Int
-    package let rows: Int
-  }
-
   package let batch: Batch
   /// `[N]`, sequence after sequence.
   package let tokens: [Int32]
@@ -20,15 +14,15 @@ package struct TrainingBatch: Sendable {
   package let counted: Int
   /// Where the tokens come from; nil and none for those that were just sampled.
   package let dataset: Dataset?
-  package let windows: [Window]
+  package let sequences: [DatasetSequence]
 
   /// - Parameters:
   ///   - lengths: of the sequences; their sum is the count of `tokens` and of `targets`.
   package init(
-    lengths: [Int], tokens: [Int32], targets: [Int32], dataset: Dataset? = nil, windows: [Window] = []
+    lengths: [Int], tokens: [Int32], targets: [Int32], dataset: Dataset? = nil, sequences: [DatasetSequence] = []
   ) {
     self.dataset = dataset
-    self.windows = windows
+    self.sequences = sequences
     batch = Batch(lengths: lengths)
     precondition(tokens.count == batch.tokens && targets.count == batch.tokens, "a target for every token")
     self.tokens = tokens

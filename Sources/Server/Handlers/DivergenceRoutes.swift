@@ -16,15 +16,15 @@ private func divergence(_ params: EvaluateDivergence.Params, _ context: ServerCo
   let model = try context.model(params.model), other = try context.model(params.reference.model)
   let state = try model.state(params.revision), reference = try other.state(params.reference.revision)
   let dataset = try context.dataset(params.dataset)
-  let compute = try context.compute()
+  let compute = try context.compute(), store = context.statistics
   let precision = Precision(rawValue: params.precision) ?? .fp32
   return .work(.compute) { monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
     diagnostics.reportCalibration(of: state.revision, evaluatedOn: dataset, as: "The revision")
     diagnostics.reportCalibration(of: reference.revision, evaluatedOn: dataset, as: "The reference's revision")
     let result = try evaluateDivergence(
-      state, from: reference, dataset: dataset, window: params.window, precision: precision, compute: compute,
-      monitor: monitor)
+      state, from: reference, dataset: dataset, window: params.window, precision: precision, store: store,
+      compute: compute, monitor: monitor)
     try model.checkpoint.requireIntact()
     try other.checkpoint.requireIntact()
     return EvaluateDivergence.result(
