@@ -12,6 +12,7 @@ package enum DistillLoad: Method {
     package let student: ModelParam?
     package let teacher: ModelParam?
     package let dataset: String?
+    package let validation: String?
     private let given: JSONObject
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
@@ -21,6 +22,7 @@ package enum DistillLoad: Method {
       student = try fields.optionalModel("student")
       teacher = try fields.optionalModel("teacher")
       dataset = try fields.optionalString("dataset")
+      validation = try fields.optionalString("validation")
     }
 
     /// The parameters that the run was started with, under the names of now.
@@ -29,6 +31,10 @@ package enum DistillLoad: Method {
       var members = saved
       for key in ["student", "teacher", "dataset", "name"] {
         if let value = given[key], !value.isNull { members[key] = value }
+      }
+      if let validation, var section = members["validation"]?.object {
+        section["dataset"] = JSON(validation)
+        members["validation"] = .object(section)
       }
       var fields = JSONFields(members: members, at: "state")
       let params = try DistillStart.Params(&fields)

@@ -32,6 +32,7 @@ package enum DistillStart: Method {
     package let explosion: Double
     package let onPolicy: OnPolicyParam?
     package let policy: PolicyParam?
+    package let validation: ValidationParam?
     /// A folder for metrics.jsonl and TensorBoard's event files.
     package let log: String?
     package let checkpoint: CheckpointParam?
@@ -65,6 +66,14 @@ package enum DistillStart: Method {
         var section = section
         return try PolicyParam(&section)
       }
+      validation = try fields.optionalFields("validation").map { (section) throws(JSONFieldError) in
+        var section = section
+        return try ValidationParam(&section)
+      }
+      if onPolicy?.adaptive != nil, validation == nil {
+        throw fields.error(
+          .missingField, "validation", expected: "an object: the share of the student's own text follows it")
+      }
       log = try fields.optionalString("log")
       checkpoint = try fields.optionalFields("checkpoint").map { (section) throws(JSONFieldError) in
         var section = section
@@ -83,6 +92,18 @@ package enum DistillStart: Method {
       path = try fields.string("path")
       everySteps = try fields.int("everySteps", in: 1...100_000_000, default: 50)
       keep = try fields.int("keep", in: 1...10_000, default: 2)
+      try fields.finish()
+    }
+  }
+
+  /// `validation`: {dataset, everySteps?}.
+  package struct ValidationParam: Sendable {
+    package let dataset: String
+    package let everySteps: Int
+
+    init(_ fields: inout JSONFields) throws(JSONFieldError) {
+      dataset = try fields.string("dataset")
+      everySteps = try fields.int("everySteps", in: 1...100_000_000, default: 50)
       try fields.finish()
     }
   }

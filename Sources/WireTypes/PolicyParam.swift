@@ -2,18 +2,38 @@
 
 import JSON
 
-/// `onPolicy`: {fraction?, promptTokens?, maxTokens?, temperature?}.
+/// `onPolicy`: {fraction?, promptTokens?, maxTokens?, temperature?, adaptive?}.
 package struct OnPolicyParam: Sendable {
   package let fraction: Double
   package let promptTokens: Int
   package let maxTokens: Int
   package let temperature: Double
+  /// Nil: the fraction stays.
+  package let adaptive: AdaptiveParam?
 
   init(_ fields: inout JSONFields) throws(JSONFieldError) {
-    fraction = try fields.double("fraction", in: 0...1, default: 0.5)
+    adaptive = try fields.optionalFields("adaptive").map { (section) throws(JSONFieldError) in
+      var section = section
+      return try AdaptiveParam(&section)
+    }
+    fraction = try fields.double("fraction", in: 0...1, default: adaptive == nil ? 0.5 : 0)
     promptTokens = try fields.int("promptTokens", in: 1...(1 << 20), default: 32)
     maxTokens = try fields.int("maxTokens", in: 1...(1 << 20), default: 128)
     temperature = try fields.double("temperature", in: 0.01...100, default: 1)
+    try fields.finish()
+  }
+}
+
+/// `adaptive`: {rise?, tolerance?, memory?}.
+package struct AdaptiveParam: Sendable {
+  package let rise: Double
+  package let tolerance: Double
+  package let memory: Int
+
+  init(_ fields: inout JSONFields) throws(JSONFieldError) {
+    rise = try fields.double("rise", in: 0...1, default: 0.1)
+    tolerance = try fields.double("tolerance", in: 0...100, default: 0.1)
+    memory = try fields.int("memory", in: 1...100_000, default: 1000)
     try fields.finish()
   }
 }

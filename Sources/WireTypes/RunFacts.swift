@@ -51,6 +51,25 @@ package struct ObjectiveFacts: Sendable {
   }
 }
 
+/// What a validation of a run's student found.
+package struct ValidationFacts: Sendable {
+  package let json: JSON
+
+  /// - Parameters:
+  ///   - loss: mean cross-entropy, in nats.
+  ///   - meanKL, sameTopToken: against the teacher; nil without one of the same vocabulary.
+  ///   - ownTextShare: nil unless it adapts.
+  package init(
+    step: Int, loss: Double, perplexity: Double, meanKL: Double?, sameTopToken: Double?, ownTextShare: Double?
+  ) {
+    json = [
+      "step": JSON(step), "loss": wireNumber(loss), "perplexity": wireNumber(perplexity),
+      "meanKL": meanKL.map(wireNumber) ?? .null, "sameTopToken": sameTopToken.map { JSON($0) } ?? .null,
+      "ownTextShare": ownTextShare.map { JSON($0) } ?? .null,
+    ]
+  }
+}
+
 /// What a step did.
 package struct StepFacts: Sendable {
   package let json: JSON
@@ -59,10 +78,11 @@ package struct StepFacts: Sendable {
   ///   - loss: as it is minimised, in nats, before the step.
   ///   - parts: of each objective, unweighted.
   ///   - rewards: what they said, if the run learns from any.
+  ///   - validations: before the step, if one was due, and after it.
   ///   - secondsLeft: until all steps are done; nil while nobody can say.
   package init(
     step: Int, epoch: Double, loss: Double, parts: [(name: String, value: Double)],
-    rewards: [(name: String, value: Double)], balance: Double?, gradientNorm: Double,
+    rewards: [(name: String, value: Double)], validations: [ValidationFacts], balance: Double?, gradientNorm: Double,
     learningRate: Double, tokens: Int, totalTokens: Int, tokensPerSecond: Double, secondsLeft: Double?,
     teacherReused: Double, sparsity: Double, residentBytes: Int, seconds: Double
   ) {
@@ -70,7 +90,7 @@ package struct StepFacts: Sendable {
       "step": JSON(step), "epoch": JSON(epoch), "loss": wireNumber(loss),
       "parts": .object(JSONObject(parts.map { ($0.name, wireNumber($0.value)) })),
       "rewards": .object(JSONObject(rewards.map { ($0.name, wireNumber($0.value)) })),
-      "balance": balance.map(wireNumber) ?? .null, "gradientNorm": wireNumber(gradientNorm),
+      "validations": .array(validations.map(\.json)), "balance": balance.map(wireNumber) ?? .null, "gradientNorm": wireNumber(gradientNorm),
       "learningRate": JSON(learningRate), "tokens": JSON(tokens), "totalTokens": JSON(totalTokens),
       "tokensPerSecond": JSON(tokensPerSecond), "secondsLeft": secondsLeft.map(wireNumber) ?? .null,
       "teacherReused": JSON(teacherReused), "sparsity": JSON(sparsity), "residentBytes": JSON(residentBytes),

@@ -13,7 +13,7 @@ import Workspace
 
 /// What a run teaches, and with it all that it carries along.
 enum Teaching: String, CaseIterable {
-  case logits, projections, memory, onPolicy, rewards, rewardsTwice
+  case logits, projections, memory, onPolicy, adaptive, rewards, rewardsTwice
 
   func bench() throws -> RunBench {
     var bench = try RunBench([.forward()])
@@ -28,6 +28,12 @@ enum Teaching: String, CaseIterable {
       bench.plan.features = [try .of("contrastive-memory", .output, (2, 1), changes: ["bank": .integer(6)])]
     case .onPolicy:
       bench.options.onPolicy = OnPolicy(fraction: 0.6, promptTokens: 5, maximumTokens: 7)
+      bench.options.explosion = nil
+    case .adaptive:
+      bench.options.onPolicy = OnPolicy(
+        fraction: 0.7, promptTokens: 5, maximumTokens: 7, adaptation: .init(rise: 0.2, tolerance: 0, memory: 4))
+      bench.options.validation = ValidationPlan(try RunBench.dataset(sequences: 3, seed: 9), everySteps: 2)
+      bench.options.schedule = try Schedule(.constant, learningRate: 2e-3, steps: 8)
       bench.options.explosion = nil
     case .rewards, .rewardsTwice:
       let documents = (0..<5).map { Document(tokens: (0..<9).map { Int32($0 + 7) }, promptTokens: 3 + $0 % 2) }

@@ -306,6 +306,8 @@ CARRIED = {
         "policy": {"rewards": ["exact-match", {"plugin": "length", "parameters": {"form": "target", "target": 2}}],
                    "prompts": 2, "completions": 4, "maxTokens": 6, "iterations": 2, "divergenceWeight": 0.05}},
     "own text": {"onPolicy": {"fraction": 0.7, "promptTokens": 6, "maxTokens": 9}, "explosion": 0},
+    "adaptive": {"onPolicy": {"fraction": 0.6, "promptTokens": 6, "maxTokens": 9, "adaptive": {"tolerance": 0, "memory": 4}},
+                 "validation": {"dataset": "sums", "everySteps": 2}, "explosion": 0},
     "memory": {"objectives": ["forward-kl", {"plugin": "contrastive-memory", "parameters": {"bank": 7}}]},
 }
 
@@ -331,6 +333,29 @@ def test_loaded_runs_go_on(start, tmp_path, what):
     assert [step["step"] for step in found] == [4, 5, 6]
     assert [step["loss"] for step in found] == losses[3:] and len(set(losses)) == 6
     ends_well(second)
+
+
+def test_validations(runs, tmp_path):
+    """Before the first step, every so many, behind the last: as evaluate/* find the commit, and in the logs."""
+    runs.call("dataset/load", SUMS)
+    params = {**RUN, "name": "r", "steps": 3, "log": str(tmp_path), "validation": {"dataset": "sums", "everySteps": 2}}
+    runs.call("distill/start", params)
+    for _ in range(3):
+        runs.call("distill/step", {"run": "r"})
+    found = [v for step in status(runs, "r", history=3)["history"] for v in step["validations"]]
+    assert [v["step"] for v in found] == [0, 2, 3]
+    assert all(v["ownTextShare"] is None for v in found)
+    revision = runs.call("distill/commit", {"run": "r"})["revision"]
+    judged = runs.call("evaluate/divergence", {
+        "model": "m", "revision": revision, "reference": {"model": "m", "revision": "r0"}, "dataset": "sums"})
+    for name in ("perplexity", "meanKL", "sameTopToken"):
+        assert found[-1][name] == pytest.approx(judged[name], rel=1e-9), name
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], "loss" in line, line.get("validation/meanKL")) for line in lines] == [
+        (0, False, found[0]["meanKL"]), (1, True, None), (2, True, found[1]["meanKL"]), (3, True, found[2]["meanKL"])]
+    assert kind(runs, "distill/start", {**RUN, "onPolicy": {"adaptive": {}}}) == "missingField"
+    assert kind(runs, "distill/start", {**RUN, "validation": {"dataset": "none"}}) == "datasetNotFound"
+    ends_well(runs)
 
 
 def test_steps_that_teach_nothing(runs):

@@ -28,14 +28,30 @@ extension DistillationRun {
       let start = first + number * options.batch
       let numbers = (start..<start + options.batch).map { order.sequence(at: $0) }
       let seed = random.next(), point = Double.random(in: 0..<1, using: &random)
-      guard let onPolicy = options.onPolicy, point < onPolicy.fraction else { return dataset.trainingBatch(numbers) }
-      let writer = StudentWriter(
-        onPolicy: onPolicy, tokenizer: tokenizer, transformer: student.transformer, compute: compute)
-      return try writer.batch(
-        continuing: numbers, of: dataset, weights: trainer.parameters, seed: seed,
-        monitor: Monitor(cancellation: monitor.cancellation))
+      guard let onPolicy = options.onPolicy else { return dataset.trainingBatch(numbers) }
+      let progress = Double(steps) / Double(options.schedule.steps)
+      switch ownText.choice(point, progress: progress, onPolicy.adaptation) {
+      case .dataset: return dataset.trainingBatch(numbers)
+      case .written: return TrainingBatch(try write(onPolicy, numbers, seed: seed, monitor: monitor))
+      case .remembered:
+        var draw = SplitMix64(seed: seed)
+        return TrainingBatch(ownText.recalled(options.batch, using: &draw))
+      }
     }
     return (batches, { [] }, [])
+  }
+
+  /// The student's own continuations, remembered if some of the later batches are to be made of them.
+  private func write(
+    _ onPolicy: OnPolicy, _ numbers: [Int], seed: UInt64, monitor: Monitor
+  ) throws -> [WrittenText] {
+    let writer = StudentWriter(
+      onPolicy: onPolicy, tokenizer: tokenizer, transformer: student.transformer, compute: compute)
+    let texts = try writer.texts(
+      continuing: numbers, of: dataset, weights: trainer.parameters, seed: seed,
+      monitor: Monitor(cancellation: monitor.cancellation))
+    if let adaptation = onPolicy.adaptation { ownText.remember(texts, atMost: adaptation.memory) }
+    return texts
   }
 }
 

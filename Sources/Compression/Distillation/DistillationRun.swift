@@ -23,12 +23,16 @@ package final class DistillationRun: @unchecked Sendable {
   let memories: [Int: FloatBuffer]
   /// The running mean of the loss, for telling when it explodes.
   var recentLoss: RecentLoss
+  /// What the student writes of the batches.
+  var ownText: OwnText
+  /// The last one.
+  package var validation: Validation?
   var order: DataOrder
   /// The largest batch that goes through the models at once.
   let largest: Batch
   let tokenizer: Tokenizer
   let compute: Compute
-  private let store: StatisticsStore
+  let store: StatisticsStore
   /// Made when it is first needed, like the trainer's own.
   private var working: (teacher: Teacher?, scratch: [RowScratch])?
 
@@ -61,9 +65,16 @@ package final class DistillationRun: @unchecked Sendable {
       plan, student: student.transformer, teacher: teacher?.transformer, options: options.training.optimizer,
       seed: options.seed, compute: compute)
     memories = try Self.memories(plan, student.transformer, teacher?.transformer, projections)
+    if let adaptation = options.onPolicy?.adaptation {
+      guard options.validation != nil, adaptation.memory >= options.batch else {
+        throw TrainingError.planInvalid(
+          expected: "a validation, and a memory of at least a batch, where the share of the student's text adapts")
+      }
+    }
     let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
     order = DataOrder(count: count, seed: options.seed, isShuffled: options.isShuffled)
     recentLoss = RecentLoss()
+    ownText = OwnText(share: options.onPolicy?.fraction ?? 0)
     tokens = 0
     steps = 0
   }
@@ -83,6 +94,8 @@ package final class DistillationRun: @unchecked Sendable {
     memories = other.memories.mapValues(\.copied)
     order = other.order
     recentLoss = other.recentLoss
+    ownText = other.ownText
+    validation = other.validation
     tokens = other.tokens
     steps = other.steps
   }
@@ -115,11 +128,14 @@ package final class DistillationRun: @unchecked Sendable {
 
   // MARK: Steps
 
-  /// Takes the next step.
+  /// Takes the next step, behind the validation that is due.
   /// - Throws: `Cancelled`, `TrainingError` (of which `lossExploded`, `nonFiniteLoss` and `nonFiniteGradient` mean that
   ///   it cannot go on like this), what an objective, a reward or sampling throws. The run is then as before.
   package func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepMetrics {
-    let before = (memories: memories.mapValues(\.copied), trainer: trainer, reused: working?.teacher?.reused ?? 0)
+    _ = try validate(monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+    let before = (
+      memories: memories.mapValues(\.copied), trainer: trainer, ownText: ownText, reused: working?.teacher?.reused ?? 0
+    )
     let iterations = plan.policy?.iterations ?? 1
     // More than one step of the optimiser is taken by a copy, so that all of them can be taken back.
     if iterations > 1 { trainer = before.trainer.forked() }
@@ -138,6 +154,7 @@ package final class DistillationRun: @unchecked Sendable {
         rewards: rewards, teacherReused: (working?.teacher?.reused ?? 0) - before.reused, sequences: sequencesPerStep)
     } catch {
       trainer = before.trainer
+      ownText = before.ownText
       if let maps { projections.restore(maps) }
       for (index, memory) in before.memories {
         memories[index]?.pointer.update(from: memory.pointer, count: memory.count)
@@ -193,8 +210,12 @@ package final class DistillationRun: @unchecked Sendable {
   package func forked() -> DistillationRun { DistillationRun(forking: self) }
 
   /// Goes back to a point that was saved.
-  func restore(_ trainer: Trainer, steps: Int, tokens: Int, recentLoss: RecentLoss) {
+  func restore(
+    _ trainer: Trainer, steps: Int, tokens: Int, recentLoss: RecentLoss, ownText: OwnText, validation: Validation?
+  ) {
     self.trainer = trainer
+    self.ownText = ownText
+    self.validation = validation
     self.steps = steps
     self.tokens = tokens
     self.recentLoss = recentLoss

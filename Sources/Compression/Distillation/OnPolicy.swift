@@ -8,18 +8,42 @@ import Workspace
 
 /// How a part of the batches is made of the student's own continuations.
 package struct OnPolicy: Sendable, Equatable {
-  /// The share of batches, 0...1. (lambda of generalised knowledge distillation)
+  /// The share of batches, 0...1 (lambda of generalised knowledge distillation); where it adapts, at the beginning.
   package var fraction: Double
   /// Tokens of each of the dataset's sequences that are continued; of datasets with prompts the prompt.
   package var promptTokens: Int
   package var maximumTokens: Int
   package var temperature: Double
+  /// Nil: the share stays.
+  package var adaptation: Adaptation?
 
-  package init(fraction: Double, promptTokens: Int = 32, maximumTokens: Int = 128, temperature: Double = 1) {
+  package init(
+    fraction: Double, promptTokens: Int = 32, maximumTokens: Int = 128, temperature: Double = 1,
+    adaptation: Adaptation? = nil
+  ) {
     self.fraction = fraction
     self.promptTokens = promptTokens
     self.maximumTokens = maximumTokens
     self.temperature = temperature
+    self.adaptation = adaptation
+  }
+
+  /// A share that rises when the student does worse on the validation text: a student that forgets needs more of its own
+  /// text. What it writes is kept and taught again, so that less is to be written the nearer the end is.
+  /// (Ko et al. 2024, "DistiLLM", arXiv 2402.03898, section 3.2 and algorithm 1)
+  package struct Adaptation: Sendable, Equatable {
+    /// What the share rises by, to 1 at most.
+    package var rise: Double
+    /// Nats by which the loss must have risen since the share last did, or since the first validation.
+    package var tolerance: Double
+    /// Texts that are kept; the oldest go first.
+    package var memory: Int
+
+    package init(rise: Double = 0.1, tolerance: Double = 0.1, memory: Int = 1000) {
+      self.rise = rise
+      self.tolerance = tolerance
+      self.memory = memory
+    }
   }
 }
 
@@ -30,11 +54,11 @@ struct StudentWriter {
   let transformer: Transformer
   let compute: Compute
 
-  /// Continuations of the beginnings of some sequences, of which only what the student wrote counts.
+  /// Continuations of the beginnings of some sequences.
   /// - Throws: as `GroupSampler.sample`.
-  func batch(
+  func texts(
     continuing numbers: [Int], of dataset: Dataset, weights: any WeightSource, seed: UInt64, monitor: Monitor
-  ) throws -> TrainingBatch {
+  ) throws -> [WrittenText] {
     let prompts = numbers.map { number in
       dataset.examples.isEmpty
         ? Example(prompt: "", promptTokens: Array(dataset.tokens(ofSequence: number).prefix(onPolicy.promptTokens)))
@@ -46,9 +70,6 @@ struct StudentWriter {
     let groups = try sampler.sample(
       prompts, step: 0, transformer: transformer, weights: weights, tokenizer: tokenizer, compute: compute,
       monitor: monitor)
-    let texts = groups.map { ($0.example.promptTokens, $0.completions[0].tokens) }
-    return TrainingBatch(
-      lengths: texts.map { $0.count + $1.count - 1 }, tokens: texts.flatMap { $0 + $1.dropLast() },
-      targets: texts.flatMap { prompt, completion in prompt.dropLast().map { _ in -1 } + completion })
+    return groups.map { WrittenText(prompt: $0.example.promptTokens, completion: $0.completions[0].tokens) }
   }
 }

@@ -19,6 +19,8 @@ package struct RunOptions: Sendable {
   package var explosion: Double? = 4
   /// How a part of the batches is written by the student; nil for none.
   package var onPolicy: OnPolicy?
+  /// Nil: the student is not validated.
+  package var validation: ValidationPlan?
 
   package init(schedule: Schedule, batch: Int, accumulation: Int, seed: UInt64) {
     self.schedule = schedule

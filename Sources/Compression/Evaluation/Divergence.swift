@@ -39,38 +39,53 @@ package func evaluateDivergence(
   _ state: ModelState, from reference: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32,
   store: StatisticsStore, compute: Compute, monitor: Monitor
 ) throws -> Divergence {
+  // A model against itself goes the same way twice: what is remembered may come from batches of other sizes.
+  let isItself =
+    KeyChains(state, dataset: dataset).wholeModel == KeyChains(reference, dataset: dataset).wholeModel
+  return try divergence(
+    of: EvaluatedModel(state), from: reference, dataset: dataset, window: window, precision: precision,
+    store: isItself ? nil : store, compute: compute, monitor: monitor)
+}
+
+/// The same of a model with any weights.
+/// - Parameter store: nil remembers nothing.
+func divergence(
+  of model: EvaluatedModel, from reference: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision,
+  store: StatisticsStore?, compute: Compute, monitor: Monitor
+) throws -> Divergence {
   let windows = try DatasetWindows(dataset, length: window)
-  let vocabulary = state.transformer.shape.vocabularySize
+  let vocabulary = model.transformer.shape.vocabularySize
   guard vocabulary == reference.transformer.shape.vocabularySize else {
     throw CompressionError.vocabularyMismatch(
       model: vocabulary, reference: reference.transformer.shape.vocabularySize)
   }
-  for side in [state, reference] { try windows.check(side.transformer) }
-  let wider = [state, reference].map(\.transformer).max { $0.activationBytesPerToken < $1.activationBytesPerToken }
-  let batches = windows.batches(wider ?? state.transformer), largest = windows.largest(batches)
+  let both = [model, EvaluatedModel(reference)]
+  for side in both { try windows.check(side.transformer) }
+  let wider = both.map(\.transformer).max { $0.activationBytesPerToken < $1.activationBytesPerToken }
+  let batches = windows.batches(wider ?? model.transformer), largest = windows.largest(batches)
   let height = logitRows(vocabulary: vocabulary)
-  let perToken = [state, reference].reduce(0) {
+  let perToken = both.reduce(0) {
     $0 + $1.transformer.activationBytesPerToken + 8 * $1.transformer.shape.hiddenSize
   }
   try requireMemory(
     largest.tokens * perToken + 2 * 4 * height * vocabulary + 8 * windows.predictedTokens,
     for: "Comparing two models on a batch of windows")
-  let sides = [state, reference].map {
+  let sides = both.map {
     DivergenceSide($0, batch: largest, precision: precision, compute: compute)
   }
-  // A model against itself goes the same way twice: what is remembered may come from batches of other sizes.
-  let memory = LastStates(reference, dataset: dataset, computed: precision, kept: .fp32, store: store)
-  let isItself = memory.model == KeyChains(state, dataset: dataset).wholeModel
+  let memory = store.map {
+    LastStates(reference, dataset: dataset, computed: precision, kept: .fp32, store: $0)
+  }
   var tokensKL: [Double] = [], perWindow: [Double] = [], losses: [[Double]] = [[], []], same = 0
   for (index, range) in batches.enumerated() {
     let batch = windows.batch(range), tokens = windows.tokens(range)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
     let message = "window \(range.upperBound) of \(windows.count)"
     try sides[0].forward(tokens, batch: batch, monitor: part.part(0...0.4), message)
-    let sequences = isItself ? nil : windows.wholeSequences(range)
-    if sequences.map({ memory.recall($0, into: sides[1].hidden.pointer) }) != true {
+    let sequences = windows.wholeSequences(range) ?? []
+    if memory?.recall(sequences, into: sides[1].hidden.pointer) != true {
       try sides[1].forward(tokens, batch: batch, monitor: part.part(0.4...0.8), message)
-      if let sequences { memory.keep(sequences, sides[1].hidden.pointer) }
+      memory?.keep(sequences, sides[1].hidden.pointer)
     }
     let rows = try compare(sides, targets: windows.targets(range), height: height, compute: compute, monitor: part)
     perWindow += try windows.means(rows.map(\.divergence), windows: range)
@@ -93,7 +108,7 @@ private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 23) / vo
 private func compare(
   _ sides: [DivergenceSide], targets: [Int32], height: Int, compute: Compute, monitor: Monitor
 ) throws(Cancelled) -> [RowDivergence] {
-  let vocabulary = sides[0].state.transformer.shape.vocabularySize
+  let vocabulary = sides[0].model.transformer.shape.vocabularySize
   let logits = sides.map { $0.logits(rows: targets.count, compute: compute) }
   var rows: [RowDivergence] = []
   for first in stride(from: 0, to: targets.count, by: height) {
@@ -111,25 +126,25 @@ private func compare(
 
 /// One of the two models with its working memory.
 private final class DivergenceSide {
-  let state: ModelState
+  let model: EvaluatedModel
   private let precision: Precision
   private let pass: ForwardPass
   let hidden: FloatBuffer
 
-  init(_ state: ModelState, batch: Batch, precision: Precision, compute: Compute) {
-    self.state = state
+  init(_ model: EvaluatedModel, batch: Batch, precision: Precision, compute: Compute) {
+    self.model = model
     self.precision = precision
-    pass = state.transformer.makeForwardPass(batch: batch, compute: compute, precision: precision)
-    hidden = FloatBuffer(count: batch.tokens * state.transformer.shape.hiddenSize)
+    pass = model.transformer.makeForwardPass(batch: batch, compute: compute, precision: precision)
+    hidden = FloatBuffer(count: batch.tokens * model.transformer.shape.hiddenSize)
   }
 
   /// Takes tokens through all layers.
   func forward(_ tokens: [Int32], batch: Batch, monitor: Monitor, _ message: String) throws(Cancelled) {
-    let layers = state.transformer.shape.layers
-    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: state.revision)
+    let layers = model.transformer.shape.layers
+    pass.embed(tokens, into: hidden.pointer, batch: batch, weights: model.weights)
     for layer in 0..<layers {
       try pass.layer(
-        layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation)
+        layer, hidden: hidden.pointer, batch: batch, weights: model.weights, cancellation: monitor.cancellation)
       monitor.report(Double(layer + 1) / Double(layers), "\(message), layer \(layer + 1)")
     }
   }
@@ -137,7 +152,7 @@ private final class DivergenceSide {
   /// The logits of the first `rows` rows, a few at a time.
   func logits(rows: Int, compute: Compute) -> TeacherLogits {
     TeacherLogits(
-      state.transformer, hidden: hidden.pointer, rows: rows, weights: state.revision, compute: compute,
+      model.transformer, hidden: hidden.pointer, rows: rows, weights: model.weights, compute: compute,
       precision: precision)
   }
 }

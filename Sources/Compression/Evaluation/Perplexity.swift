@@ -34,8 +34,18 @@ package func evaluatePerplexity(
   _ state: ModelState, dataset: Dataset, window: Int? = nil, precision: Precision = .fp32, compute: Compute,
   monitor: Monitor
 ) throws -> Perplexity {
+  try perplexity(
+    of: EvaluatedModel(state), dataset: dataset, window: window, precision: precision, compute: compute,
+    monitor: monitor)
+}
+
+/// The same with any weights.
+func perplexity(
+  of evaluated: EvaluatedModel, dataset: Dataset, window: Int? = nil, precision: Precision, compute: Compute,
+  monitor: Monitor
+) throws -> Perplexity {
   let windows = try DatasetWindows(dataset, length: window)
-  let model = state.transformer
+  let (model, weights) = (evaluated.transformer, evaluated.weights)
   try windows.check(model)
   let batches = windows.batches(model), largest = windows.largest(batches)
   try requireMemory(largest.tokens * model.activationBytesPerToken, for: "Evaluating a batch of windows")
@@ -45,17 +55,17 @@ package func evaluatePerplexity(
   for (index, range) in batches.enumerated() {
     let batch = windows.batch(range)
     let part = monitor.part(Double(index) / Double(batches.count)...Double(index + 1) / Double(batches.count))
-    pass.embed(windows.tokens(range), into: hidden.pointer, batch: batch, weights: state.revision)
+    pass.embed(windows.tokens(range), into: hidden.pointer, batch: batch, weights: weights)
     for layer in 0..<model.shape.layers {
       try pass.layer(
-        layer, hidden: hidden.pointer, batch: batch, weights: state.revision, cancellation: monitor.cancellation,
+        layer, hidden: hidden.pointer, batch: batch, weights: weights, cancellation: monitor.cancellation,
         observer: nil)
       part.report(
         Double(layer + 1) / Double(model.shape.layers + 1),
         "window \(range.upperBound) of \(windows.count), layer \(layer + 1)")
     }
     let losses = try pass.losses(
-      hidden: hidden.pointer, targets: windows.targets(range), weights: state.revision,
+      hidden: hidden.pointer, targets: windows.targets(range), weights: weights,
       cancellation: monitor.cancellation)
     perWindow += try windows.means(losses, windows: range)
   }

@@ -6,7 +6,7 @@ import Workspace
 
 /// The memory of one model's way through one dataset.
 struct LastStates {
-  let model: CalibrationKey
+  private let model: CalibrationKey
   private let form: StatesForm
   private let width: Int
   private let store: StatisticsStore

@@ -120,11 +120,16 @@ final class LoadedRun: Sendable {
       try student.checkpoint.requireIntact()
       try teacher?.checkpoint.requireIntact()
       let start = monotonicSeconds()
+      let before = try run.validate(monitor: monitor, diagnostics: diagnostics)
       let metrics = try run.step(monitor: monitor, diagnostics: diagnostics)
       try student.checkpoint.requireIntact()
       try teacher?.checkpoint.requireIntact()
-      let facts = note(metrics, seconds: monotonicSeconds() - start)
-      try keeping?.note(run, params: params, values: metrics.values)
+      // The step is done, whatever becomes of its validation.
+      let after = Result { try run.validate(monitor: monitor, diagnostics: diagnostics) }
+      let validations = [before, try? after.get()].compactMap(\.self)
+      let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
+      try keeping?.note(run, params: params, metrics, validations)
+      _ = try after.get()
       return facts
     } catch let error as Cancelled {
       throw error
@@ -138,14 +143,14 @@ final class LoadedRun: Sendable {
     }
   }
 
-  private func note(_ metrics: StepMetrics, seconds: Double) -> StepFacts {
+  private func note(_ metrics: StepMetrics, _ validations: [Validation], seconds: Double) -> StepFacts {
     let (done, epochs, tokens) = (run.steps, run.epochs, run.tokens)
     return state.withLock { state in
       state.pace = state.pace.map { 0.9 * $0 + 0.1 * seconds } ?? seconds
       let facts = StepFacts(
         step: metrics.step, epoch: epochs, loss: metrics.report.loss,
         parts: metrics.parts.map { ($0.name, $0.value) }, rewards: metrics.rewards.map { ($0.name, $0.value) },
-        balance: metrics.balance, gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
+        validations: validations.map(\.facts), balance: metrics.balance, gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
         tokens: metrics.report.tokens, totalTokens: tokens,
         tokensPerSecond: Double(metrics.report.tokens) / max(1e-9, seconds),
         secondsLeft: state.pace.map { $0 * Double(max(0, steps - done)) },
@@ -166,11 +171,10 @@ final class LoadedRun: Sendable {
   }
 }
 
-extension StepMetrics {
-  /// As they go to files.
-  fileprivate var values: [(name: String, value: Double)] {
-    [("loss", report.loss), ("gradientNorm", report.gradientNorm), ("learningRate", report.learningRate)]
-      + parts.map { ("parts/\($0.name)", $0.value) } + rewards.map { ("rewards/\($0.name)", $0.value) }
-      + (balance.map { [("balance", $0)] } ?? [])
+extension Validation {
+  fileprivate var facts: ValidationFacts {
+    ValidationFacts(
+      step: step, loss: loss, perplexity: perplexity, meanKL: meanKL, sameTopToken: sameTopToken,
+      ownTextShare: ownTextShare)
   }
 }

@@ -35,16 +35,45 @@ final class RunKeeping: @unchecked Sendable {
   func close() { writers = [] }
 
   /// - Throws: `CheckpointError` if the disk refuses; the step is done all the same.
-  func note(_ run: DistillationRun, params: JSONObject, values: [(name: String, value: Double)]) throws {
+  func note(
+    _ run: DistillationRun, params: JSONObject, _ metrics: StepMetrics, _ validations: [Validation]
+  ) throws {
     let wall = wallSeconds()
+    let before = validations.filter { $0.step < run.steps }, after = validations.filter { $0.step == run.steps }
     for writer in writers {
-      try writer.append(step: run.steps, tokens: run.tokens, wallSeconds: wall, values: values)
+      for validation in before {
+        try writer.append(
+          step: validation.step, tokens: run.tokens - metrics.report.tokens, wallSeconds: wall,
+          values: validation.values)
+      }
+      try writer.append(
+        step: run.steps, tokens: run.tokens, wallSeconds: wall, values: metrics.values + after.flatMap(\.values))
     }
     guard let checkpoint, run.steps % checkpoint.everySteps == 0 || run.steps == run.options.schedule.steps else {
       return
     }
     _ = try run.save(to: RunFolder.path(checkpoint.path, step: run.steps), state: params, monitor: Monitor())
     try RunFolder.keepNewest(checkpoint.keep, in: checkpoint.path, upTo: run.steps)
+  }
+}
+
+// MARK: As they go to files
+
+extension StepMetrics {
+  fileprivate var values: [(name: String, value: Double)] {
+    [("loss", report.loss), ("gradientNorm", report.gradientNorm), ("learningRate", report.learningRate)]
+      + parts.map { ("parts/\($0.name)", $0.value) } + rewards.map { ("rewards/\($0.name)", $0.value) }
+      + (balance.map { [("balance", $0)] } ?? [])
+  }
+}
+
+extension Validation {
+  fileprivate var values: [(name: String, value: Double)] {
+    let named = [
+      ("loss", loss), ("perplexity", perplexity), ("meanKL", meanKL), ("sameTopToken", sameTopToken),
+      ("ownTextShare", ownTextShare),
+    ]
+    return named.compactMap { name, value in value.map { ("validation/\(name)", $0) } }
   }
 }
 

@@ -170,7 +170,8 @@ extension RunOptions {
     onPolicy = params.onPolicy.map {
       OnPolicy(
         fraction: $0.fraction, promptTokens: $0.promptTokens, maximumTokens: $0.maxTokens,
-        temperature: $0.temperature)
+        temperature: $0.temperature,
+        adaptation: $0.adaptive.map { .init(rise: $0.rise, tolerance: $0.tolerance, memory: $0.memory) })
     }
     training.precision = Precision(rawValue: params.precision) ?? .fp32
     training.activationBudget = params.activationBytes

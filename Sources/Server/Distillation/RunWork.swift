@@ -30,7 +30,11 @@ struct RunWork: Sendable {
     compute = try context.compute()
     store = context.statistics
     (plan, recipe) = try context.lossPlan(params, models)
-    options = try RunOptions(params, dataset: dataset)
+    var options = try RunOptions(params, dataset: dataset)
+    if let validation = params.validation {
+      options.validation = ValidationPlan(try context.dataset(validation.dataset), everySteps: validation.everySteps)
+    }
+    self.options = options
     bytes = runBytes(
       student: models.studentState.transformer, teacher: plan.needsTeacher ? models.teacher.transformer : nil,
       plan: plan, options: options, dataset: dataset, threads: context.threads)

@@ -15,15 +15,15 @@ let distillRoutes = [
     DistillStart.self, model: \.student.model,
     access: { params in
       access(
-        .model(params.student.model), params.teacher.map { .model($0.model) }, .dataset(params.dataset), .plugins,
-        making: params.name)
+        .model(params.student.model), params.teacher.map { .model($0.model) }, .dataset(params.dataset),
+        params.validation.map { .dataset($0.dataset) }, .plugins, making: params.name)
     }, prepare: start),
   Route(
     DistillLoad.self,
     access: { params in
       access(
         params.student.map { .model($0.model) }, params.teacher.map { .model($0.model) },
-        params.dataset.map { .dataset($0) }, .plugins, making: params.name)
+        params.dataset.map { .dataset($0) }, params.validation.map { .dataset($0) }, .plugins, making: params.name)
     }, prepare: load),
   Route(DistillStep.self, access: { .writing(.run($0.run)) }, prepare: step),
   Route(DistillStatus.self, prepare: status),
