@@ -1,4 +1,4 @@
-"""The pages that results.py and teaching.py write from what they measured: RESULTS.md, and the section "Measured" of every
+"""The pages that results.py, teaching.py and recipes.py write from what they measured: RESULTS.md, and the section "Measured" of every
 plugin's README."""
 
 import json
@@ -16,9 +16,7 @@ def number(value):
 
 def render(folder, cells, requests):
     """Writes all pages into `folder`. `requests` has what each row was asked for by."""
-    store = folder / "teaching.jsonl"
-    points = [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
-    (folder / "RESULTS.md").write_text(results(cells, points))
+    write_results(folder)
     for page in sorted(folder.glob("*/README.md")):
         text = page.read_text()
         kept = text.partition(MEASURED)[0].rstrip("\n") + "\n"
@@ -28,11 +26,21 @@ def render(folder, cells, requests):
             page.write_text(new)
 
 
+def write_results(folder):
+    """Writes RESULTS.md from all that was measured."""
+    def read(name):
+        store = folder / name
+        return [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
+
+    text = results(read("results.jsonl")) + taught(read("teaching.jsonl")) + compared(read("recipes.jsonl"))
+    (folder / "RESULTS.md").write_text("\n".join(text) + "\n")
+
+
 def mentions(request, plugin):
     return plugin in (request.get(part) for part in ("plugin", "refinement", "allocation", "compensation"))
 
 
-def results(cells, points):
+def results(cells):
     text = [
         "# Results",
         "",
@@ -51,7 +59,7 @@ def results(cells, points):
         found = {(cell["method"], cell["target"]): cell for cell in chosen if cell["method"] != "dense"}
         for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL to the dense model, nats")):
             text += ["", f"### {title}", ""] + table(found, quantity)
-    return "\n".join(text + taught(points)) + "\n"
+    return text
 
 
 def taught(points):
@@ -71,6 +79,29 @@ def taught(points):
                 found = {point["step"]: point[quantity] for point in chosen if (point["cut"], point["lesson"]) == row}
                 text.append(f"| {row[0]}; {row[1]} | " + " | ".join(
                     number(found[step]) if step in found else "" for step in steps) + " |")
+    return text
+
+
+def compared(runs):
+    """What recipes came to, one against the other; nothing if nothing was measured."""
+    text = []
+    for steps in sorted({run["steps"] for run in runs}):
+        chosen = [run for run in runs if run["steps"] == steps]
+        sparsities, seeds = sorted({run["sparsity"] for run in chosen}), {run["seed"] for run in chosen}
+        text += [
+            "", f"## Built-in model, recipes: {steps} steps of 2048 tokens in all", "",
+            "Perplexity on the evaluation text, and mean KL from the dense model in nats; magnitude, forward-kl from the dense",
+            f"model, means of {len(seeds)} runs. Rounds prune and teach in turns. A lottery ticket is the mask that such rounds",
+            "find when the first weights come back after each; it is then taught from the first weights, as are random masks with",
+            "as many weights in each tensor. Written by `recipes.py`; `recipes.jsonl` has every run."]
+        for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL")):
+            text += ["", f"### {title}", "", "| | " + " | ".join(map(str, sparsities)) + " |",
+                     "|---" * (len(sparsities) + 1) + "|"]
+            for row in dict.fromkeys(run["row"] for run in chosen):
+                found = {sparsity: [run[quantity] for run in chosen if (run["row"], run["sparsity"]) == (row, sparsity)]
+                         for sparsity in sparsities}
+                text.append(f"| {row} | " + " | ".join(
+                    number(sum(values) / len(values)) if values else "" for values in found.values()) + " |")
     return text
 
 

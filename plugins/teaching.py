@@ -14,8 +14,8 @@ import json
 import pathlib
 import time
 
-from results import FOLDER, Laboratory, read_cells
-from results_pages import number, results
+from results import FOLDER, Laboratory
+from results_pages import number, write_results
 
 STORE = FOLDER / "teaching.jsonl"
 POINTS = [0, 0.125, 0.25, 0.5, 1]
@@ -123,15 +123,11 @@ def parse():
     return arguments
 
 
-def write(points):
-    (FOLDER / "RESULTS.md").write_text(results(read_cells(), points))
-
-
 def main():
     arguments = parse()
     points = read_points()
     if arguments.render:
-        return write(points)
+        return write_results(FOLDER)
     for name, source in (pair.split("=", 1) for pair in arguments.model):
         for cut, lesson in arguments.chosen:
             key = {"model": name, "setting": arguments.setting, "cut": cut, "lesson": lesson}
@@ -148,7 +144,7 @@ def main():
             school.teach(school.cut(CUTS[cut]), lesson, keep)
             school.end()
             STORE.write_text("".join(json.dumps(point) + "\n" for point in points))
-            write(points)
+            write_results(FOLDER)
 
 
 if __name__ == "__main__":
