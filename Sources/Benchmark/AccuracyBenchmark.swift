@@ -16,10 +16,9 @@ func accuracyFigures(_ subject: Subject) throws -> [Figure] {
     let rows = first..<min(N, first + 64)
     let p = try exact.logits.logits(ofRows: rows, cancellation: cancellation)
     let q = try rounded.logits.logits(ofRows: rows, cancellation: cancellation)
-    divergence += try subject.compute.sumOverRows(rows.count, cancellation: cancellation) { row in
-      subject.compute.forwardDivergenceBackward(
-        q + row * V, teacher: p + row * V, vocabulary: V, temperature: 1, scale: 1)
-    }
+    divergence += try subject.compute.divergences(
+      q, from: p, targets: Array(repeating: 0, count: rows.count), vocabulary: V, cancellation: cancellation
+    ).reduce(0) { $0 + ($1?.divergence ?? 0) }
   }
   return [
     Figure(

@@ -5,7 +5,7 @@ import JSON
 import PipeClient
 import Threads
 
-/// Measures start, loading, editing, answering under load and cancelling.
+/// Measures start, loading, editing, answering under load, cancelling, and a run of distillation.
 /// - Throws: `PipeClientError`.
 package func benchmarkDaemon(_ options: BenchmarkOptions) throws -> Figures {
   let arguments = options.threads.map { ["--threads", "\($0)"] } ?? []
@@ -42,6 +42,7 @@ package func benchmarkDaemon(_ options: BenchmarkOptions) throws -> Figures {
 
   let underLoad = try statusLatencies(client, evaluation: evaluation)
   let cancelling = try (0..<5).map { _ in try secondsToCancel(client, evaluation: evaluation) }
+  let runs = try runFigures(client, model: "bench", dataset: "random", batch: options.sequences)
   try client.end()
   let weights = Double(described["bytes"]?.integer ?? 0)
   return Figures(
@@ -64,7 +65,7 @@ package func benchmarkDaemon(_ options: BenchmarkOptions) throws -> Figures {
       Figure(
         "cancelMilliseconds", "cancelled evaluation answered", (cancelling.max() ?? 0) * 1e3, "ms",
         note: "largest of \(cancelling.count)"),
-    ])
+    ] + runs)
 }
 
 private func secondsToInitialize(_ arguments: [String]) throws -> Double {

@@ -10,7 +10,7 @@ import Workspace
 
 func trainingFigures(_ subject: Subject, recomputing: Bool) throws -> [Figure] {
   try backwardFigures(subject, recomputing) + stepFigures(subject, recomputing, .fp32, "fp32", "")
-    + lossFigures(subject) + stepFigures(subject, recomputing, .bf16, "bf16", "BF16")
+    + stepFigures(subject, recomputing, .bf16, "bf16", "BF16")
 }
 
 /// The backward pass by itself: from the loss to the gradients of all parameters.
@@ -128,28 +128,6 @@ private func stepsOfRun(
   let trainingOptions = options, store = StatisticsStore(diskBytes: 0)
   let first = try measure(.none, store), later = try measure(.fp32, store)
   return (first.seconds, later.seconds, first.ceiling, first.count)
-}
-
-/// What the divergence costs beyond its matrix products: the pass over the logits of teacher and student.
-private func lossFigures(_ subject: Subject) throws -> [Figure] {
-  let V = subject.model.shape.vocabularySize, rows = min(subject.batch.tokens, max(16, (1 << 24) / V))
-  let student = FloatBuffer(count: rows * V), teacher = FloatBuffer(count: rows * V)
-  for i in 0..<rows * V {
-    student.pointer[i] = Float(i % 1013) / 100
-    teacher.pointer[i] = Float(i % 997) / 100
-  }
-  let compute = subject.compute
-  let once = try seconds {
-    _ = try compute.sumOverRows(rows, cancellation: Cancellation()) { row in
-      compute.forwardDivergenceBackward(
-        student.pointer + row * V, teacher: teacher.pointer + row * V, vocabulary: V, temperature: 1, scale: 1)
-    }
-  }
-  return [
-    Figure(
-      "divergenceSeconds", "divergence without its products", once * Double(subject.batch.tokens) / Double(rows), "s",
-      note: "of a distillation step")
-  ]
 }
 
 /// The largest resident set of this process so far.

@@ -63,8 +63,6 @@ CK_KERNEL(void, distribution, (real *log_p, real *p, const real *logits, size_t 
           (log_p, p, logits, V, temperature))
 CK_KERNEL(double, cross_entropy_backward, (real *logits, size_t target, size_t V, real scale),
           (logits, target, V, scale))
-CK_KERNEL(double, forward_kl_backward, (real *student, real *teacher, size_t V, real temperature, real scale),
-          (student, teacher, V, temperature, scale))
 CK_KERNEL(double, divergence,
           (double *reference_log_sum, double *log_sum, const real *reference, const real *logits, size_t V),
           (reference_log_sum, log_sum, reference, logits, V))

@@ -248,7 +248,8 @@ extension JSONFields {
     _ key: String, limit: Int = Self.stringLimit
   ) throws(JSONFieldError) -> [String]? {
     try elements(
-      key, limit == .max ? "a string" : "a string of at most \(limit) bytes", allowed: { $0.utf8.count <= limit }, convert: { $0.string })
+      key, limit == .max ? "a string" : "a string of at most \(limit) bytes", allowed: { $0.utf8.count <= limit },
+      convert: { $0.string })
   }
 
   package mutating func strings(_ key: String) throws(JSONFieldError) -> [String] {

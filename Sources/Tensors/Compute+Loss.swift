@@ -115,13 +115,4 @@ extension Compute {
     }
     return ck_cross_entropy_backward(logits, target, V, scale)
   }
-
-  /// KL(teacher || student) of a row in nats at `temperature`; overwrites the student's logits by
-  /// scale * (q - p) / temperature and the teacher's by scratch.
-  package func forwardDivergenceBackward(
-    _ student: UnsafeMutablePointer<Float>, teacher: UnsafeMutablePointer<Float>, vocabulary V: Int,
-    temperature: Float, scale: Float
-  ) -> Double {
-    ck_forward_kl_backward(student, teacher, V, temperature, scale)
-  }
 }

@@ -192,9 +192,6 @@ double ck_log_sum_exp(const float *logits, size_t n);
 void ck_distribution(float *log_p, float *p, const float *logits, size_t V, float temperature);
 /* Returns -log softmax(logits)[target] in nats; the V logits become scale * its gradient. target < V. */
 double ck_cross_entropy_backward(float *logits, size_t target, size_t V, float scale);
-/* Returns KL(p || q) >= 0 in nats, p = softmax(teacher / temperature), q = softmax(student / temperature); student
- * becomes scale * the gradient for it, scale * (q - p) / temperature; teacher is overwritten. V >= 1. */
-double ck_forward_kl_backward(float *student, float *teacher, size_t V, float temperature, float scale);
 /* Returns KL(p || q) >= 0 in nats, p = softmax(reference), q = softmax(logits), exactly 0 for equal rows, and the log
  * sum exp of both. V >= 1. */
 double ck_divergence(double *reference_log_sum, double *log_sum, const float *reference, const float *logits,

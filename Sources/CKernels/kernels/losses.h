@@ -92,51 +92,6 @@ double CK(cross_entropy_backward)(real *logits, size_t target, size_t V, real sc
   return log(sum) - chosen;
 }
 
-/*
- * KL = sum_c p (log p - log q), p = softmax(teacher / T), q = softmax(student / T). (Hinton et al. 2015, without T^2)
- * With a = (teacher - max) / T, b = (student - max) / T and Zp = sum exp a, Zq = sum exp b:
- *   KL = sum_c exp(a) (a - b) / Zp - log Zp + log Zq,  dKL/dstudent = (q - p) / T.
- */
-double CK(forward_kl_backward)(real *restrict student, real *restrict teacher, size_t V, real temperature,
-                               real scale) {
-  const real teacher_maximum = ck_row_maximum(teacher, V), student_maximum = ck_row_maximum(student, V);
-  const real factor = (real)1 / temperature;
-  double p_totals[CK_LANES] = {0}, q_totals[CK_LANES] = {0}, products[CK_LANES] = {0};
-  size_t i = 0;
-  while (i + CK_LANES <= V) {
-    real p_lanes[CK_LANES] = {0}, q_lanes[CK_LANES] = {0}, product_lanes[CK_LANES] = {0};
-    const size_t end = i + CK_RUN < V ? i + CK_RUN : V;
-    for (; i + CK_LANES <= end; i += CK_LANES)
-      for (int l = 0; l < CK_LANES; l++) {
-        const real a = (teacher[i + l] - teacher_maximum) * factor, b = (student[i + l] - student_maximum) * factor;
-        const real p = ck_exp(a), q = ck_exp(b);
-        teacher[i + l] = p;
-        student[i + l] = q;
-        p_lanes[l] += p;
-        q_lanes[l] += q;
-        product_lanes[l] += p > 0 ? p * (a - b) : 0; /* 0 log 0 = 0 */
-      }
-    ck_add_lanes(p_totals, p_lanes);
-    ck_add_lanes(q_totals, q_lanes);
-    ck_add_lanes(products, product_lanes);
-  }
-  double p_sum = ck_sum_lanes(p_totals), q_sum = ck_sum_lanes(q_totals), product = ck_sum_lanes(products);
-  for (; i < V; i++) {
-    const real a = (teacher[i] - teacher_maximum) * factor, b = (student[i] - student_maximum) * factor;
-    const real p = ck_exp(a), q = ck_exp(b);
-    teacher[i] = p;
-    student[i] = q;
-    p_sum += (double)p;
-    q_sum += (double)q;
-    product += p > 0 ? (double)(p * (a - b)) : 0;
-  }
-  const double weight = (double)scale / (double)temperature;
-  const real p_share = (real)(weight / p_sum), q_share = (real)(weight / q_sum);
-  for (i = 0; i < V; i++) student[i] = student[i] * q_share - teacher[i] * p_share;
-  const double divergence = product / p_sum - log(p_sum) + log(q_sum);
-  return divergence < 0 ? 0 : divergence; /* by rounding, where student and teacher agree */
-}
-
 /* p (a - b - shift) for p = exp(a - level); 0 log 0 = 0. */
 static CK_INLINE real ck_kl_term(real a, real b, real level, real shift) {
   const real p = ck_exp(a - level);

@@ -145,7 +145,8 @@ extension DistillationRun {
   ///   is then of no use.
   package func restore(from path: String) throws {
     let texts = ownTexts
-    let (trainer, details) = try trainer.restored(from: path + "/" + RunFolder.training, student: student, extra: extra(texts))
+    let (trainer, details) = try trainer.restored(
+      from: path + "/" + RunFolder.training, student: student, extra: extra(texts))
     func mismatch(_ reason: String) -> TrainingError { .stateMismatch(path: path, reason: reason) }
     guard details[Key.dataset] == dataset.digest else {
       throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")

@@ -56,7 +56,9 @@ package struct DatasetWindows: Sendable {
   /// The sequences of the dataset that some windows are, whole; nil if windows are parts of them.
   func wholeSequences(_ windows: Range<Int>) -> [DatasetSequence]? {
     if let sequences {
-      return sequences[windows].map { DatasetSequence(number: $0.number, rows: dataset.range(ofSequence: $0.number).count) }
+      return sequences[windows].map {
+        DatasetSequence(number: $0.number, rows: dataset.range(ofSequence: $0.number).count)
+      }
     }
     return length == dataset.sequenceLength ? windows.map { DatasetSequence(number: $0, rows: length) } : nil
   }

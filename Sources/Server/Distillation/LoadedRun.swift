@@ -150,7 +150,8 @@ final class LoadedRun: Sendable {
       let facts = StepFacts(
         step: metrics.step, epoch: epochs, loss: metrics.report.loss,
         parts: metrics.parts.map { ($0.name, $0.value) }, rewards: metrics.rewards.map { ($0.name, $0.value) },
-        validations: validations.map(\.facts), balance: metrics.balance, gradientNorm: metrics.report.gradientNorm, learningRate: metrics.report.learningRate,
+        validations: validations.map(\.facts), balance: metrics.balance, gradientNorm: metrics.report.gradientNorm,
+        learningRate: metrics.report.learningRate,
         tokens: metrics.report.tokens, totalTokens: tokens,
         tokensPerSecond: Double(metrics.report.tokens) / max(1e-9, seconds),
         secondsLeft: state.pace.map { $0 * Double(max(0, steps - done)) },

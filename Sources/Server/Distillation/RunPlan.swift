@@ -23,12 +23,18 @@ struct RunModels {
     return Double(small.parameterCount - small.prunedCount) / Double(max(1, large.parameterCount - large.prunedCount))
   }
 
-  /// The entries that both mean the same by; all of them if one came out of the other.
+  /// The entries that both have.
+  var smallerVocabulary: Int {
+    min(student.transformer.shape.vocabularySize, teacher.transformer.shape.vocabularySize)
+  }
+
+  /// The entries that both mean the same by; all of them if one came out of the other. Else both vocabularies are gone
+  /// through, which is work for a lane.
   /// - Throws: `TrainingError.vocabulariesDiffer`.
   var vocabulary: Int {
     get throws {
       let sizes = (student.transformer.shape.vocabularySize, teacher.transformer.shape.vocabularySize)
-      if student === teacher || student.shrunkFrom?.model == teacher.name { return min(sizes.0, sizes.1) }
+      if student === teacher || student.shrunkFrom?.model == teacher.name { return smallerVocabulary }
       let shared = sharedVocabulary(
         teacher: teacher.checkpoint.tokenizer, teacherSize: sizes.1, student: student.checkpoint.tokenizer,
         studentSize: sizes.0)
@@ -60,10 +66,10 @@ extension ServerContext {
     return RunModels(student: student, studentState: state, teacher: student, teacherState: try student.state("r0"))
   }
 
-  /// What is taught, and why if nobody said so.
+  /// What is taught, and why if nobody said so. Its vocabulary is what both have; `RunWork.make` finds what they share.
   func lossPlan(_ params: DistillStart.Params, _ models: RunModels) throws -> (LossPlan, Recipe?) {
     var plan = LossPlan(
-      objectives: [], balance: params.balance.flatMap(LossBalance.init) ?? .fixed, vocabulary: try models.vocabulary)
+      objectives: [], balance: params.balance.flatMap(LossBalance.init) ?? .fixed, vocabulary: models.smallerVocabulary)
     plan.policy = try params.policy.map(policyPlan)
     guard let objectives = params.objectives else {
       if plan.policy != nil { return (plan, nil) }
@@ -117,7 +123,8 @@ extension ServerContext {
     if param.place != nil || param.layers != nil {
       throw JSONFieldError(
         .outOfRange, path: param.path,
-        expected: "no place and no layers: \"\(param.method.plugin)\" is a loss on logits", given: .string(param.method.plugin))
+        expected: "no place and no layers: \"\(param.method.plugin)\" is a loss on logits",
+        given: .string(param.method.plugin))
     }
     if objective.method.description.fixedTemperature, let temperature = param.temperature, temperature != 1 {
       throw JSONFieldError(

@@ -41,9 +41,12 @@ struct RunWork: Sendable {
   }
 
   /// The run at step 0, or where the one that was saved to `path` was.
-  /// - Throws: `CompressionError.memoryInsufficient`, `TrainingError`, `PolicyError`, `CheckpointError`.
+  /// - Throws: `CompressionError.memoryInsufficient`, `TrainingError` (of other tokens, too), `PolicyError`,
+  ///   `CheckpointError`.
   func make(from path: String? = nil) throws -> DistillationRun {
     try requireMemory(bytes, for: "A run of this student")
+    var plan = plan
+    plan.vocabulary = try models.vocabulary
     let run = try DistillationRun(
       student: models.studentState, teacher: plan.needsTeacher ? models.teacherState : nil,
       tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: plan, options: options, store: store,

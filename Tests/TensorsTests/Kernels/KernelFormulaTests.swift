@@ -98,21 +98,13 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
   @Test(arguments: [1, 2, 33, 1000])
   func lossesByTheirFormulas(V: Int) {
     var random = Seeded(UInt64(V))
-    let student = random.floats(V, scale: 4), teacher = random.floats(V, scale: 4), T = 1.5
+    let student = random.floats(V, scale: 4)
     let logits = student.map(Double.init), total = Self.logSumExp(logits)
     var row = student
     #expect(abs(ck_log_sum_exp(student, V) - total) < 1e-6)
     #expect(abs(ck_cross_entropy_backward(&row, V - 1, V, 3) - (total - logits[V - 1])) < 1e-6)
     let gradient = (0..<V).map { 3 * (exp(logits[$0] - total) - ($0 == V - 1 ? 1 : 0)) }
     #expect(fault(row, gradient, 1e-10, 2e-6) == nil, "\(random)")
-
-    let q = student.map { Double($0) / T }, p = teacher.map { Double($0) / T }
-    let logQ = q.map { $0 - Self.logSumExp(q) }, logP = p.map { $0 - Self.logSumExp(p) }
-    let divergence = zip(logP, logQ).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
-    row = student
-    var scratch = teacher
-    #expect(abs(ck_forward_kl_backward(&row, &scratch, V, Float(T), 3) - divergence) < 3e-6)
-    #expect(fault(row, zip(logP, logQ).map { 3 / T * (exp($1) - exp($0)) }, 1e-6, 0) == nil, "\(random)")
   }
 
   @Test func lossesOfExtremeLogits() {
@@ -122,16 +114,6 @@ private func fault(_ actual: [Float], _ expected: [Double], _ absolute: Double, 
     far[5] = 1e30
     #expect(ck_cross_entropy_backward(&far, 5, V, 1) == 0)
     #expect(far.allSatisfy { $0 == 0 })
-    var masked = [Float](repeating: -.infinity, count: V), teacher = masked
-    masked[3] = 1
-    teacher[3] = 7
-    #expect(ck_forward_kl_backward(&masked, &teacher, V, 1, 1) == 0, "0 log 0 is 0")
-    var same = (0..<V).map { Float($0) / 7 }, copy = same
-    #expect(abs(ck_forward_kl_backward(&same, &copy, V, 2, 1)) < 1e-6)
-    #expect(same.allSatisfy { abs($0) < 1e-7 })
-    var poisoned = [Float](repeating: 1, count: V), sane = poisoned
-    poisoned[40] = .nan
-    #expect(ck_forward_kl_backward(&poisoned, &sane, V, 1, 1).isNaN)
     var nan = [Float](repeating: 1, count: V)
     nan[69] = .nan
     #expect(ck_cross_entropy_backward(&nan, 0, V, 1).isNaN)

@@ -90,7 +90,7 @@ private func wide(_ values: [Float]) -> [Double] { values.map(Double.init) }
   @Test(arguments: [1, 7, 31, 33, 577, 49_152])
   func losses(V: Int) {
     var random = Seeded(UInt64(V))
-    let student = random.floats(V, scale: 3), teacher = random.floats(V, scale: 3), target = V / 3
+    let student = random.floats(V, scale: 3), target = V / 3
     var row = student, row64 = wide(student)
     let loss = ck_cross_entropy_backward(&row, target, V, 2)
     let loss64 = ck_cross_entropy_backward_f64(&row64, target, V, 2)
@@ -104,12 +104,6 @@ private func wide(_ values: [Float]) -> [Double] { values.map(Double.init) }
       #expect(fault(logs, logs64, 1e-6, 1e-6) == nil, "\(random)")
       #expect(fault(probabilities, probabilities64, 1e-12, 3e-6) == nil, "\(random)")
       #expect(abs(probabilities64.reduce(0, +) - 1) < 1e-12)
-      var row = student, scratch = teacher, row64 = wide(student), scratch64 = wide(teacher)
-      let divergence = ck_forward_kl_backward(&row, &scratch, V, temperature, 2)
-      let divergence64 = ck_forward_kl_backward_f64(&row64, &scratch64, V, Double(temperature), 2)
-      #expect(abs(divergence - divergence64) < 3e-6)
-      let largest = row64.reduce(0) { max($0, abs($1)) }
-      #expect(fault(row, row64, 1e-6 * largest, 3e-6) == nil, "\(random)")
     }
   }
 

@@ -180,11 +180,6 @@ private let lossCases = [
     let loss = K.ck_cross_entropy_backward(logits.pointer, n / 2, n, 0.5)
     return all(logits) + [loss]
   },
-  VariantCase("forward_kl_backward", absolute: 3e-6, relative: 2e-6) { K, n, inputs in
-    let student = inputs.strip(n, scale: 3), teacher = inputs.strip(n, scale: 3)
-    let divergence = K.ck_forward_kl_backward(student.pointer, teacher.pointer, n, 2, 0.5)
-    return all(student) + [divergence]
-  },
   VariantCase("divergence", absolute: 3e-6, relative: 2e-6) { K, n, inputs in
     let reference = inputs.strip(n, scale: 3), logits = inputs.strip(n, scale: 3)
     var sums = (0.0, 0.0)
