@@ -3,6 +3,7 @@
 //   load ─ dense ─┬─ score ─┬─ mask ─ evaluate ─ undo      (each plugin, each sparsity)
 //                 │         └─ ...
 //                 ├─ prune layer by layer ─ evaluate ─ undo
+//                 ├─ mask ─ distil ─ commit ─ evaluate ─ undo both
 //                 └─ evaluate again: the first figure, to the bit
 
 import JSON
@@ -17,12 +18,25 @@ struct PruningTour {
     var evaluation: String
     var sequenceLength: Int
     var sequences: Int
+    /// Of the distillation at the end; 0 for none.
+    var lessons: Int
 
     /// The plugin that also prunes layer by layer, and how much.
     var sequential: (plugin: String, sparsity: Double)? { plugins.contains("wanda") ? ("wanda", 0.5) : nil }
 
+    /// Sequences that the model learns from at once: about 1024 tokens.
+    var batch: Int { max(1, min(sequences, 1024 / sequenceLength)) }
+
     /// Loads, evaluations and scores in all.
-    var steps: Int { 5 + plugins.count * (1 + sparsities.count) + (sequential == nil ? 0 : 1) }
+    var steps: Int {
+      5 + plugins.count * (1 + sparsities.count) + (sequential == nil ? 0 : 1) + (taught == nil ? 0 : 1)
+    }
+
+    /// What is taught: the last plugin's masks at the last sparsity.
+    var taught: (plugin: String, sparsity: Double)? {
+      guard lessons > 0, let plugin = plugins.last, let sparsity = sparsities.last else { return nil }
+      return (plugin, sparsity)
+    }
   }
 
   private let plan: Plan
@@ -45,12 +59,14 @@ struct PruningTour {
     report.evaluation = try loadDataset("evaluation", plan.evaluation, model)
 
     try evaluate("dense", model)
+    var lastScores: JSON = nil
     for plugin in plan.plugins {
       let scores = try score(plugin, model)
       for sparsity in plan.sparsities {
         try prune(
           plugin, sparsity, model, "mask/apply", ["model": model, "scores": scores, "sparsity": .number(sparsity)])
       }
+      lastScores = scores
     }
     if let (plugin, sparsity) = plan.sequential {
       try prune(
@@ -60,6 +76,7 @@ struct PruningTour {
           "sequential": true,
         ])
     }
+    if let (plugin, sparsity) = plan.taught { try teach(plugin, sparsity, model, scores: lastScores) }
     try evaluate("after every undo", model)
     report.seconds = (.now - start) / .seconds(1)
     return report
@@ -109,6 +126,29 @@ struct PruningTour {
     let seconds = pruned["seconds"]?.number ?? 0
     if prune == "mask/apply" { report.maskSeconds.append(seconds) }
     var row = PruningReport.Row(method: method, sparsity: pruned["sparsity"]?.number ?? sparsity, answer: answer)
+    row.modelSparsity = pruned["modelSparsity"]?.number ?? 0
+    row.seconds += seconds
+    add(row)
+  }
+
+  /// Masks, lets the model learn from what it was, and undoes both.
+  private mutating func teach(_ plugin: String, _ sparsity: Double, _ model: JSON, scores: JSON) throws {
+    begin("\(plugin) at \(percent(sparsity)), taught")
+    let pruned = try request(
+      "pruning", "mask/apply", ["model": model, "scores": scores, "sparsity": .number(sparsity)])
+    let start = ContinuousClock.now
+    let run = try request(
+      "distilling", "distill/start",
+      ["student": model, "dataset": "calibration", "steps": JSON(plan.lessons), "batch": JSON(plan.batch)]
+    )["run"] ?? nil
+    _ = try request("distilling", "distill/step", ["run": run, "steps": JSON(plan.lessons)])
+    _ = try request("distilling", "distill/commit", ["run": run])
+    _ = try request("distilling", "distill/stop", ["run": run])
+    let seconds = (.now - start) / .seconds(1)
+    var row = PruningReport.Row(
+      method: "\(plugin), taught \(plan.lessons) steps", sparsity: pruned["sparsity"]?.number ?? sparsity,
+      answer: try perplexity(model))
+    for _ in 0..<2 { _ = try request("undoing", "mask/undo", ["model": model]) }
     row.modelSparsity = pruned["modelSparsity"]?.number ?? 0
     row.seconds += seconds
     add(row)

@@ -6,11 +6,11 @@ import PipeClient
 
 struct Quickstart: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Score, prune, measure and undo on a model, start to end, and print a table.",
+    abstract: "Score, prune, measure, distil and undo on a model, start to end, and print a table.",
     discussion: """
       Loads a model and two texts into a fresh daemon, lets each plugin score the weights once, and for each sparsity \
-      masks, measures the perplexity and undoes the masks. At the end nothing must be left of it: the perplexity is \
-      measured again and must equal the first one bit for bit, or the exit code is 1.
+      masks, measures the perplexity and undoes the masks. Then the model of the last masks learns from the dense one \
+      for some steps. At the end nothing must be left of any of it: the perplexity is measured again and must equal the first one bit for bit, or the exit code is 1.
 
       The standard error is that of the perplexity over the windows of the evaluation text: perplexity times the \
       standard error of the mean loss.
@@ -43,6 +43,9 @@ struct Quickstart: ParsableCommand {
   @Option(help: "Sequences of either text, at the most.")
   var sequences = 32
 
+  @Option(help: "Steps of distillation that the last of the masks get, from the dense model; 0 for none.")
+  var teach = 20
+
   @Flag(help: "Print everything as JSON instead.")
   var json = false
 
@@ -58,13 +61,16 @@ struct Quickstart: ParsableCommand {
     if sequenceLength < 2 || sequences < 1 {
       throw ValidationError("--sequence-length must be at least 2 and --sequences at least 1.")
     }
+    if !(0...10_000).contains(teach) {
+      throw ValidationError("--teach has \(teach); expected 0 to 10000 steps.")
+    }
   }
 
   func run() throws {
     let plan = PruningTour.Plan(
       source: model, plugins: plugins.elements, sparsities: ratios.elements,
       calibration: calibration ?? model + "/calibration", evaluation: evaluation ?? model + "/evaluation",
-      sequenceLength: sequenceLength, sequences: sequences)
+      sequenceLength: sequenceLength, sequences: sequences, lessons: teach)
     let status = StatusLine()
     let report = try daemon.withDaemon(status) { client in
       var tour = PruningTour(plan, client: client, status: status)
