@@ -54,6 +54,7 @@ METHODS = {
     "MAMA, uniform move": {
         "plugin": "mama", "compensation": "uniform-move", "rounds": 1, "parameters": {"scale": "norm"}},
     "MAMA": {"plugin": "mama"},
+    "MAMA, 16 rounds": {"plugin": "mama", "rounds": 16},
     "MAMA + OWL": {"plugin": "mama", "allocation": "owl"},
 }
 

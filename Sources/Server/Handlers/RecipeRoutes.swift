@@ -18,7 +18,7 @@ let recipeRoutes = [
         case .prune(let prune):
           if let dataset = prune.pruning.criterion.dataset { reads.insert(.dataset(dataset)) }
         case .teach(let teach):
-          reads.insert(.dataset(teach.dataset))
+          reads.formUnion([teach.dataset, teach.validation?.dataset].compactMap { $0.map { .dataset($0) } })
           if let teacher = teach.teacher, teacher.model != params.model { reads.insert(.model(teacher.model)) }
         case .rewind: break
         }
@@ -30,15 +30,17 @@ let recipeRoutes = [
 private func recipe(_ params: DistillRecipe.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   // Whatever is wrong with a stage shows now, and not after hours.
+  var teachers: [RunModels] = []
   for stage in params.stages {
     switch stage {
     case .prune(let prune): _ = try PruningWork(prune, context)
-    case .teach(let teach): _ = try RunWork(teach, context)
+    case .teach(let teach): teachers.append(try RunWork(teach, context).models)
     case .rewind(let revision): _ = try model.state(revision)
     }
   }
-  return .work(.compute) { monitor in
+  return .work(.compute) { [teachers] monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
+    for models in teachers { _ = try models.vocabulary }
     var stages: [DistillRecipe.StageFacts] = []
     for (number, stage) in params.stages.enumerated() {
       let count = Double(params.stages.count)
