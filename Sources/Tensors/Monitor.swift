@@ -10,11 +10,13 @@ package struct Cancelled: Error {
 /// A flag that one thread raises and computations poll. Raising it twice is harmless; it never goes down.
 package final class Cancellation: Sendable {
   private let flag = Atomic<Bool>(false)
+  private let others: [Cancellation]
 
-  package init() {}
+  /// - Parameter others: flags that raise this one, too.
+  package init(following others: Cancellation...) { self.others = others }
 
   package func cancel() { flag.store(true, ordering: .relaxed) }
-  package var isCancelled: Bool { flag.load(ordering: .relaxed) }
+  package var isCancelled: Bool { flag.load(ordering: .relaxed) || others.contains(where: \.isCancelled) }
 
   /// - Throws: `Cancelled` if the flag is up.
   package func check() throws(Cancelled) {

@@ -84,6 +84,21 @@ import Workspace
     #expect(run.bits == straight.bits && run.validation == straight.validation)
   }
 
+  /// What cannot be validated on is refused before the first step.
+  @Test func unusableTexts() throws {
+    var bench = try Self.bench(every: 2, of: 6)
+    let long = (0..<65).map { _ in Int32(7) }
+    bench.options.validation = ValidationPlan(
+      try Dataset(text: long, sequenceLength: 65, sequences: nil, sampling: .contiguous, vocabularySize: RunBench.shared),
+      everySteps: 1)
+    #expect(throws: TransformerError.self) { try bench.run() }
+    bench.options.validation = ValidationPlan(
+      try Dataset(
+        documents: PackedDocuments([Document(tokens: [1, 2, 3], promptTokens: 3)], sequenceLength: 9, packing: .none),
+        examples: [], vocabularySize: RunBench.shared), everySteps: 1)
+    #expect(throws: CompressionError.nothingPredicted) { try bench.run() }
+  }
+
   @Test func adaptationNeedsAValidation() throws {
     var bench = try Self.bench(every: 2, of: 6)
     bench.options.onPolicy = OnPolicy(

@@ -335,6 +335,19 @@ def test_loaded_runs_go_on(start, tmp_path, what):
     ends_well(second)
 
 
+def test_stop_ends_the_steps_of_a_request(runs):
+    """A request for many steps is given up within one when its run is stopped."""
+    runs.call("distill/start", {**RUN, "name": "r"})
+    steps = runs.request("distill/step", {"run": "r", "steps": 50_000})
+    runs.call("distill/status", {"run": "r"})
+    time.sleep(0.5)
+    stop = runs.request("distill/stop", {"run": "r"})
+    assert runs.answer(steps)["error"]["data"]["kind"] == "cancelled"
+    assert runs.answer(stop)["result"]["step"] < 50_000
+    assert kind(runs, "distill/step", {"run": "r"}) == "runNotFound"
+    ends_well(runs)
+
+
 def test_validations(runs, tmp_path):
     """Before the first step, every so many, behind the last: as evaluate/* find the commit, and in the logs."""
     runs.call("dataset/load", SUMS)

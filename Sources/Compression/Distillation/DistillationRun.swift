@@ -68,9 +68,11 @@ package final class DistillationRun: @unchecked Sendable {
     if let adaptation = options.onPolicy?.adaptation {
       guard options.validation != nil, adaptation.memory >= options.batch else {
         throw TrainingError.planInvalid(
-          expected: "a validation, and a memory of at least a batch, where the share of the student's text adapts")
+          expected: "a validation where the share of the student's own text adapts, and a memory of at least a batch, "
+            + "\(options.batch) texts")
       }
     }
+    try options.validation?.check([student, teacher].compactMap { $0?.transformer })
     let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
     order = DataOrder(count: count, seed: options.seed, isShuffled: options.isShuffled)
     recentLoss = RecentLoss()

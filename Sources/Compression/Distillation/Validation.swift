@@ -17,6 +17,16 @@ package struct ValidationPlan: Sendable {
   }
 }
 
+extension ValidationPlan {
+  /// That models can be validated so.
+  /// - Throws: `CompressionError` for data that predict nothing, `TransformerError` for tokens or lengths that a model does
+  ///   not take.
+  func check(_ models: [Transformer]) throws {
+    let windows = try DatasetWindows(dataset, length: nil)
+    for model in models { try windows.check(model) }
+  }
+}
+
 /// What a validation found.
 package struct Validation: Sendable, Equatable {
   /// Steps that the student had been taught.

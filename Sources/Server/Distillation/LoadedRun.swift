@@ -129,7 +129,7 @@ final class LoadedRun: Sendable {
       let validations = [before, try? after.get()].compactMap(\.self)
       let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
       try keeping?.note(run, params: params, metrics, validations)
-      _ = try after.get()
+      do { _ = try after.get() } catch is Cancelled {}  // it stays due
       return facts
     } catch let error as Cancelled {
       throw error

@@ -73,12 +73,13 @@ private func step(_ params: DistillStep.Params, _ context: ServerContext) throws
   let run = try context.run(params.run)
   return .work(.compute) { monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
+    guard !run.cancellation.isCancelled else { throw ServerError.runNotFound(run: run.name, runs: context.runs.names) }
     guard run.run.steps < run.steps else { throw ServerError.runFinished(run: run.name, steps: run.steps) }
     let count = min(params.steps, run.steps - run.run.steps)
+    let cancellation = Cancellation(following: monitor.cancellation, run.cancellation)
     var last: StepFacts?
     for number in 0..<count {
-      let facts = try run.step(
-        monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+      let facts = try run.step(monitor: Monitor(cancellation: cancellation), diagnostics: diagnostics)
       last = facts
       monitor.report(Double(number + 1) / Double(count), "step \(run.run.steps) of \(run.steps)")
       if let token = params.partialResultToken {
