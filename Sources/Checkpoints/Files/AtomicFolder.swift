@@ -7,7 +7,8 @@ import Glibc
 package final class AtomicFolder {
   /// Where the folder will be when it is complete.
   package let path: String
-  private let temporary: String
+  /// Where it is until then.
+  package let temporary: String
   /// The files written so far, in that order.
   package private(set) var files: [(name: String, byteCount: Int)] = []
 

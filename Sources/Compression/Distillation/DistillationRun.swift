@@ -33,6 +33,8 @@ package final class DistillationRun: @unchecked Sendable {
   let tokenizer: Tokenizer
   let compute: Compute
   let store: StatisticsStore
+  /// Of the teacher's tensors, once somebody asked.
+  private var knownTeacherDigest: String?
   /// Made when it is first needed, like the trainer's own.
   private var working: (teacher: Teacher?, scratch: [RowScratch])?
 
@@ -98,6 +100,7 @@ package final class DistillationRun: @unchecked Sendable {
     recentLoss = other.recentLoss
     ownText = other.ownText
     validation = other.validation
+    knownTeacherDigest = other.knownTeacherDigest
     tokens = other.tokens
     steps = other.steps
   }
@@ -204,6 +207,14 @@ package final class DistillationRun: @unchecked Sendable {
     )
     working = made
     return made
+  }
+
+  /// What the teacher's tensors are; nil without one. Computed once, at some hundred megabytes a second.
+  /// - Throws: `Cancelled`.
+  func teacherDigest(_ monitor: Monitor) throws(Cancelled) -> String? {
+    if let digest = knownTeacherDigest { return digest }
+    knownTeacherDigest = try teacher?.digest(monitor: monitor)
+    return knownTeacherDigest
   }
 
   // MARK: Branches and results

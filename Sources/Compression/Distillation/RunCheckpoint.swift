@@ -1,82 +1,17 @@
-// A run on disk: a folder with training.safetensors (weights, moments, projections, memories, and how far it is), the
-// caller's own state.json, and DONE, written last. The folder appears whole under its name or not at all.
+// A run on disk: training.safetensors (weights, moments, projections, memories, and how far it is) beside the caller's own
+// state, in a folder of its own (RunFolder.swift).
 
-package import Checkpoints
+import Checkpoints
 package import JSON
 import OrderedCollections
 package import Tensors
 import Transformers
 import Workspace
 
-/// The files of a run's folder.
-package enum RunFolder {
-  static let training = "training.safetensors"
-  static let state = "state.json"
-  static let done = "DONE"
-
-  /// The caller's state of a run that was saved whole.
-  /// - Throws: `CheckpointError`; `TrainingError.stateMismatch` for a folder that holds none.
-  package static func state(at path: String) throws -> JSONObject {
-    guard isWhole(path) else {
-      throw TrainingError.stateMismatch(
-        path: path, reason: "it has no file \(done), so it is no run that was saved whole")
-    }
-    return try JSON.readObject(path: path + "/" + state)
-  }
-
-  /// Where the checkpoint of a step is in a folder of checkpoints.
-  package static func path(_ folder: String, step: Int) -> String {
-    let digits = String(step)
-    return folder + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-  }
-
-  /// The run at `path`, or the newest of those that were saved whole in a folder of checkpoints.
-  /// - Throws: `CheckpointError` if there is no such folder.
-  package static func newest(at path: String) throws -> String {
-    if isWhole(path) { return path }
-    return try checkpoints(in: path).last { isWhole($0) } ?? path
-  }
-
-  /// Makes a folder if there is none.
-  /// - Throws: `CheckpointError`.
-  package static func make(_ path: String) throws(CheckpointError) { try FileSystem.makeFolders(path) }
-
-  /// Removes all but the newest checkpoints of a folder up to that of `step`, which is the newest: those of later steps
-  /// are what a run had come to before it went on from an earlier one.
-  /// - Throws: `CheckpointError` if the folder cannot be read.
-  package static func keepNewest(_ count: Int, in folder: String, upTo step: Int) throws {
-    let all = try checkpoints(in: folder).filter(isWhole), newest = path(folder, step: step)
-    let behind = all.drop { $0 != newest }.dropFirst()
-    for path in all.dropLast(behind.count).dropLast(count) + behind { AtomicFolder.remove(path) }
-  }
-
-  /// Removes what daemons that were killed left of checkpoints that they were writing in a folder.
-  /// - Throws: `CheckpointError` if the folder cannot be read.
-  package static func removePartial(in folder: String) throws {
-    for name in try FileSystem.names(in: folder) where name.hasPrefix(".step-") && name.hasSuffix(".partial") {
-      AtomicFolder.remove(folder + "/" + name)
-    }
-  }
-
-  /// Whether a folder holds nothing but what a run leaves there: only then a run may replace it.
-  static func isReplaceable(_ path: String) -> Bool {
-    ((try? FileSystem.names(in: path)) ?? []).allSatisfy { [training, state, done].contains($0) }
-  }
-
-  private static func isWhole(_ path: String) -> Bool { (try? MappedFile(path: path + "/" + done)) != nil }
-
-  /// In the order of their steps.
-  private static func checkpoints(in folder: String) throws -> [String] {
-    try FileSystem.names(in: folder).filter { name in
-      name.hasPrefix("step-") && name.count >= 13 && name.dropFirst(5).allSatisfy { $0.isASCII && $0.isNumber }
-    }.sorted { ($0.count, $0) < ($1.count, $1) }.map { folder + "/" + $0 }
-  }
-}
-
 extension DistillationRun {
   private enum Key {
     static let steps = "runSteps", tokens = "tokens", recentLoss = "recentLoss", recentSteps = "recentSteps"
-    static let dataset = "dataset", validationDataset = "validationDataset"
+    static let dataset = "dataset", teacher = "teacher", validationDataset = "validationDataset"
     static let ownTextShare = "ownTextShare", ownTextLevel = "ownTextLevel"
     static let validationStep = "validationStep", validationLoss = "validationLoss"
     static let validationKL = "validationKL", validationSame = "validationSameTopToken"
@@ -126,6 +61,7 @@ extension DistillationRun {
       Key.steps: "\(steps)", Key.tokens: "\(tokens)", Key.recentLoss: "\(recentLoss.sum)",
       Key.recentSteps: "\(recentLoss.steps)", Key.dataset: dataset.digest,
     ]
+    details[Key.teacher] = try teacherDigest(monitor)
     details.merge(validationDetails) { $1 }
     let extra = extra(ownTexts)
     try AtomicFolder.write(to: path, replacing: RunFolder.isReplaceable(path)) { folder in
@@ -133,7 +69,8 @@ extension DistillationRun {
         try trainer.save(into: $0, extra: extra, details: details, monitor: monitor)
       }
       try folder.write(RunFolder.state) { try $0.write(JSON.object(state).prettyPrinted() + [0x0a]) }
-      try folder.write(RunFolder.done) { try $0.write(Array("\(steps)\n".utf8)) }
+      let digests = try RunFolder.digests(in: folder.temporary, monitor: monitor)
+      try folder.write(RunFolder.done) { try $0.write(JSON.object(digests).prettyPrinted() + [0x0a]) }
       bytes = folder.files.reduce(0) { $0 + $1.byteCount }
     }
     return bytes
@@ -143,13 +80,16 @@ extension DistillationRun {
   /// teacher and data; from there on it gives the same bits as the saved one.
   /// - Throws: `CheckpointError` if the file is not sound; `TrainingError.stateMismatch` if it is of something else. The run
   ///   is then of no use.
-  package func restore(from path: String) throws {
+  package func restore(from path: String, monitor: Monitor = Monitor()) throws {
     let texts = ownTexts
     let (trainer, details) = try trainer.restored(
       from: path + "/" + RunFolder.training, student: student, extra: extra(texts))
     func mismatch(_ reason: String) -> TrainingError { .stateMismatch(path: path, reason: reason) }
     guard details[Key.dataset] == dataset.digest else {
       throw mismatch("its dataset is \(details[Key.dataset] ?? "not given"), not \(dataset.digest)")
+    }
+    guard details[Key.teacher] == (try teacherDigest(monitor)) else {
+      throw mismatch("it had another teacher: the weights are not those that it learned from")
     }
     guard let tokens = details[Key.tokens].flatMap({ Int($0) }), (0...1 << 60).contains(tokens),
       let steps = details[Key.steps].flatMap({ Int($0) }), (0...trainer.optimizer.steps).contains(steps),
@@ -164,6 +104,7 @@ extension DistillationRun {
     guard let (ownText, validation) = restored(texts, details, steps: steps) else {
       throw mismatch("what validations made of it is no run's")
     }
+    try RunFolder.verify(path, monitor: monitor)
     projections.companion?.optimizer.restore(steps: trainer.optimizer.steps)
     restore(
       trainer, steps: steps, tokens: tokens, recentLoss: RecentLoss(sum: sum, steps: count), ownText: ownText,

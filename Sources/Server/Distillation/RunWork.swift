@@ -43,7 +43,7 @@ struct RunWork: Sendable {
   /// The run at step 0, or where the one that was saved to `path` was.
   /// - Throws: `CompressionError.memoryInsufficient`, `TrainingError` (of other tokens, too), `PolicyError`,
   ///   `CheckpointError`.
-  func make(from path: String? = nil) throws -> DistillationRun {
+  func make(from path: String? = nil, monitor: Monitor = Monitor()) throws -> DistillationRun {
     try requireMemory(bytes, for: "A run of this student")
     var plan = plan
     plan.vocabulary = try models.vocabulary
@@ -51,7 +51,7 @@ struct RunWork: Sendable {
       student: models.studentState, teacher: plan.needsTeacher ? models.teacherState : nil,
       tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: plan, options: options, store: store,
       compute: compute)
-    if let path { try run.restore(from: path) }
+    if let path { try run.restore(from: path, monitor: monitor) }
     try models.student.checkpoint.requireIntact()
     return run
   }

@@ -53,9 +53,9 @@ private func load(_ params: DistillLoad.Params, _ context: ServerContext) throws
 private func begin(_ params: DistillStart.Params, from path: String?, _ context: ServerContext) throws -> Plan {
   if let name = params.name, context.runs.value(name) != nil { throw ServerError.runExists(name: name) }
   let work = try RunWork(params, context)
-  return .work(.compute) { _ in
+  return .work(.compute) { monitor in
     let start = monotonicSeconds()
-    let run = try work.make(from: path), keeping = try RunKeeping(params, step: run.steps)
+    let run = try work.make(from: path, monitor: monitor), keeping = try RunKeeping(params, step: run.steps)
     let loaded = try context.addRun(named: params.name) { name in
       LoadedRun(
         run, name: name, student: work.models.student, teacher: work.teacher, dataset: params.dataset,
