@@ -47,7 +47,9 @@ extension FileFault {
     case .tooLarge(let bytes, let limit): "It has \(bytes) bytes; at most \(limit) are read of a file of this kind."
     case .invalidPath: "The path is empty, without a name, or has a NUL character or slash where none may be."
     case .locked: "Another request or program is writing to it. Wait until that is done, or give another path."
-    case .taken(let by): "There is \(by) already. Choose another path, remove it first, or allow it to be replaced (`overwrite`)."
+    case .taken(let by):
+      "There is \(by) already. Choose another path, or remove it first; "
+        + "methods that have `overwrite` replace it if told to."
     }
   }
 }

@@ -150,7 +150,8 @@ import Testing
     ),
     (
       .file(path: "/m", .taken(by: "a file")), "pathTaken",
-      "\"/m\": There is a file already. Choose another path, remove it first, or allow it to be replaced (`overwrite`)."
+      "\"/m\": There is a file already. Choose another path, or remove it first; "
+        + "methods that have `overwrite` replace it if told to."
     ),
     (
       .layout(path: "/m", .pickle(file: "pytorch_model.bin")), "pickleRefused",

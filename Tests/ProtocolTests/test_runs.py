@@ -395,6 +395,38 @@ def test_a_save_replaces_runs_only(runs, tmp_path):
     ends_well(runs)
 
 
+def test_checkpoints_of_another_run_stay(runs, tmp_path):
+    """A run that is started again instead of loaded does not remove what it might have gone on from."""
+    params = {**RUN, "checkpoint": {"path": str(tmp_path / "runs"), "everySteps": 1}}
+    runs.call("distill/start", {**params, "name": "r"})
+    runs.call("distill/step", {"run": "r", "steps": 2})
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert kind(runs, "distill/start", {**params, "name": "again"}) == "pathTaken"
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == names
+    runs.call("distill/stop", {"run": "r"})
+    assert runs.call("distill/load", {"path": str(tmp_path / "runs"), "name": "r"})["step"] == 2
+    runs.call("distill/step", {"run": "r"})
+    ends_well(runs)
+
+
+def test_recipes_find_faults_first(runs, tmp_path):
+    """A lesson that cannot be given is found before anything is pruned."""
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "1+1="}\n')
+    before = runs.call("model/describe", {"model": "m"})["revision"]
+    runs.call("dataset/load", {
+        "path": str(tmp_path / "prompts.jsonl"), "model": "m", "sequenceLength": 16, "name": "prompts"})
+    prune = {"prune": {"plugin": "magnitude", "sparsity": 0.5}}
+    for lesson, expected in [
+        ({"objectives": ["forward-kl", {"plugin": "hidden-mse", "layers": [[99, 99]]}]}, "planInvalid"),
+        ({"onPolicy": {"adaptive": {"memory": 1}}, "validation": {"dataset": "text"}, "batch": 2}, "planInvalid"),
+        ({"dataset": "prompts"}, "nothingPredicted"),
+    ]:
+        stages = [prune, {"teach": {"dataset": "text", "steps": 1, **lesson}}]
+        assert kind(runs, "distill/recipe", {"model": "m", "stages": stages}) == expected, lesson
+        assert runs.call("model/describe", {"model": "m"})["revision"] == before
+    ends_well(runs)
+
+
 # --- Killed daemons ------------------------------------------------------------------------------
 
 

@@ -43,11 +43,7 @@ package final class DistillationRun: @unchecked Sendable {
     student: ModelState, teacher: ModelState?, tokenizer: Tokenizer, dataset: Dataset, plan: LossPlan,
     options: RunOptions, store: StatisticsStore, compute: Compute
   ) throws {
-    try plan.check(student: student.transformer, teacher: teacher?.transformer)
-    try plan.policy?.check(dataset.examples, hasTeacher: teacher != nil)
-    for token in dataset.tokens where token >= plan.vocabulary {
-      throw TrainingError.batchInvalid(expected: "tokens below \(plan.vocabulary), the shared vocabulary, not \(token)")
-    }
+    try Self.check(student: student, teacher: teacher, dataset: dataset, plan: plan, options: options)
     self.student = student
     self.teacher = teacher
     self.tokenizer = tokenizer
@@ -57,16 +53,37 @@ package final class DistillationRun: @unchecked Sendable {
     self.store = store
     self.compute = compute
     largest = options.largestBatch(plan, dataset: dataset)
-    for model in [student, teacher].compactMap({ $0?.transformer }) where largest.length > model.shape.maximumLength {
-      throw TrainingError.batchInvalid(
-        expected: "sequences of at most \(model.shape.maximumLength) tokens, not of \(largest.length)")
-    }
     trainer = Trainer(
       student, batch: largest, keptLayers: plan.keptLayers, options: options.training, compute: compute)
     projections = Projections(
       plan, student: student.transformer, teacher: teacher?.transformer, options: options.training.optimizer,
       seed: options.seed, compute: compute)
     memories = try Self.memories(plan, student.transformer, teacher?.transformer, projections)
+    let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
+    order = DataOrder(count: count, seed: options.seed, isShuffled: options.isShuffled)
+    recentLoss = RecentLoss()
+    ownText = OwnText(share: options.onPolicy?.fraction ?? 0)
+    tokens = 0
+    steps = 0
+  }
+
+  /// That such a run can be made, as far as can be told without making it.
+  /// - Throws: `TrainingError.planInvalid`, `batchInvalid`; `CompressionError` for data that predict nothing; what
+  ///   `ValidationPlan.check` throws.
+  package static func check(
+    student: ModelState, teacher: ModelState?, dataset: Dataset, plan: LossPlan, options: RunOptions
+  ) throws {
+    try plan.check(student: student.transformer, teacher: teacher?.transformer)
+    try plan.policy?.check(dataset.examples, hasTeacher: teacher != nil)
+    for token in dataset.tokens where token >= plan.vocabulary {
+      throw TrainingError.batchInvalid(expected: "tokens below \(plan.vocabulary), the shared vocabulary, not \(token)")
+    }
+    if plan.policy == nil { _ = try DatasetWindows(dataset, length: nil) }
+    let longest = options.largestBatch(plan, dataset: dataset).length
+    for model in [student, teacher].compactMap({ $0?.transformer }) where longest > model.shape.maximumLength {
+      throw TrainingError.batchInvalid(
+        expected: "sequences of at most \(model.shape.maximumLength) tokens, not of \(longest)")
+    }
     if let adaptation = options.onPolicy?.adaptation {
       guard options.validation != nil, adaptation.memory >= options.batch else {
         throw TrainingError.planInvalid(
@@ -75,12 +92,6 @@ package final class DistillationRun: @unchecked Sendable {
       }
     }
     try options.validation?.check([student, teacher].compactMap { $0?.transformer })
-    let count = plan.policy == nil ? dataset.sequences : dataset.examples.count
-    order = DataOrder(count: count, seed: options.seed, isShuffled: options.isShuffled)
-    recentLoss = RecentLoss()
-    ownText = OwnText(share: options.onPolicy?.fraction ?? 0)
-    tokens = 0
-    steps = 0
   }
 
   private init(forking other: DistillationRun) {

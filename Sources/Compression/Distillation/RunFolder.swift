@@ -39,6 +39,11 @@ package enum RunFolder {
   /// - Throws: `CheckpointError`.
   package static func make(_ path: String) throws(CheckpointError) { try FileSystem.makeFolders(path) }
 
+  /// Whether a run has left whole checkpoints in a folder.
+  package static func holdsCheckpoints(_ path: String) -> Bool {
+    ((try? checkpoints(in: path)) ?? []).contains(where: isWhole)
+  }
+
   /// Removes all but the newest checkpoints of a folder up to that of `step`, which is the newest: those of later steps
   /// are what a run had come to before it went on from an earlier one.
   /// - Throws: `CheckpointError` if the folder cannot be read.

@@ -1,3 +1,5 @@
+// A model to be evaluated, whatever its weights come from.
+
 import Tensors
 import Transformers
 

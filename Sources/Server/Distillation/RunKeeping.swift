@@ -10,15 +10,23 @@ import WireTypes
 /// Used on the compute lane only.
 final class RunKeeping: @unchecked Sendable {
   private var writers: [any MetricsWriter]
-  private let checkpoint: DistillStart.CheckpointParam?
+  private let checkpoint: (path: String, everySteps: Int, keep: Int)?
 
-  /// - Parameter step: where the run is.
-  /// - Throws: `CheckpointError` for a folder that cannot be written.
-  init(_ params: DistillStart.Params, step: Int) throws {
-    checkpoint = params.checkpoint
-    if let checkpoint {
-      try RunFolder.make(checkpoint.path)
-      try RunFolder.removePartial(in: checkpoint.path)
+  /// - Parameters:
+  ///   - step: where the run is.
+  ///   - subfolder: of the folder of checkpoints, where several runs share one.
+  /// - Throws: `CheckpointError` for a folder that cannot be written, or in which a run that is not gone on with has left
+  ///   checkpoints: they would be taken for this one's.
+  init(_ params: DistillStart.Params, step: Int, subfolder: String? = nil) throws {
+    checkpoint = params.checkpoint.map { param in
+      (param.path + (subfolder.map { "/" + $0 } ?? ""), param.everySteps, param.keep)
+    }
+    if let path = checkpoint?.path {
+      if step == 0, RunFolder.holdsCheckpoints(path) {
+        throw CheckpointError.file(path: path, .taken(by: "the checkpoints of a run"))
+      }
+      try RunFolder.make(path)
+      try RunFolder.removePartial(in: path)
     }
     guard let folder = params.log else {
       writers = []

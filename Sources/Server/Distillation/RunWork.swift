@@ -40,16 +40,32 @@ struct RunWork: Sendable {
       plan: plan, options: options, dataset: dataset, threads: context.threads)
   }
 
+  /// That the run can be made, as far as can be told without making it. Goes through vocabularies: work for a lane.
+  /// - Throws: as `make`.
+  func check() throws {
+    try requireMemory(bytes, for: "A run of this student")
+    try DistillationRun.check(
+      student: models.studentState, teacher: plan.needsTeacher ? models.teacherState : nil, dataset: dataset,
+      plan: try sharedPlan, options: options)
+  }
+
+  /// The plan on what both vocabularies share.
+  private var sharedPlan: LossPlan {
+    get throws {
+      var plan = plan
+      plan.vocabulary = try models.vocabulary
+      return plan
+    }
+  }
+
   /// The run at step 0, or where the one that was saved to `path` was.
   /// - Throws: `CompressionError.memoryInsufficient`, `TrainingError` (of other tokens, too), `PolicyError`,
   ///   `CheckpointError`.
   func make(from path: String? = nil, monitor: Monitor = Monitor()) throws -> DistillationRun {
     try requireMemory(bytes, for: "A run of this student")
-    var plan = plan
-    plan.vocabulary = try models.vocabulary
     let run = try DistillationRun(
       student: models.studentState, teacher: plan.needsTeacher ? models.teacherState : nil,
-      tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: plan, options: options, store: store,
+      tokenizer: models.student.checkpoint.tokenizer, dataset: dataset, plan: try sharedPlan, options: options, store: store,
       compute: compute)
     if let path { try run.restore(from: path, monitor: monitor) }
     try models.student.checkpoint.requireIntact()

@@ -30,22 +30,22 @@ let recipeRoutes = [
 private func recipe(_ params: DistillRecipe.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   // Whatever is wrong with a stage shows now, and not after hours.
-  var teachers: [RunModels] = []
+  var lessons: [RunWork] = []
   for stage in params.stages {
     switch stage {
     case .prune(let prune): _ = try PruningWork(prune, context)
-    case .teach(let teach): teachers.append(try RunWork(teach, context).models)
+    case .teach(let teach): lessons.append(try RunWork(teach, context))
     case .rewind(let revision): _ = try model.state(revision)
     }
   }
-  return .work(.compute) { [teachers] monitor in
+  return .work(.compute) { [lessons] monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
-    for models in teachers { _ = try models.vocabulary }
+    for lesson in lessons { try lesson.check() }
     var stages: [DistillRecipe.StageFacts] = []
     for (number, stage) in params.stages.enumerated() {
       let count = Double(params.stages.count)
       let part = monitor.part(Double(number) / count...Double(number + 1) / count)
-      stages.append(try carryOut(stage, model, context, part, diagnostics))
+      stages.append(try carryOut(stage, number: number + 1, model, context, part, diagnostics))
     }
     let revision = model.history.current
     return DistillRecipe.result(
@@ -55,7 +55,7 @@ private func recipe(_ params: DistillRecipe.Params, _ context: ServerContext) th
 }
 
 private func carryOut(
-  _ stage: DistillRecipe.Stage, _ model: LoadedModel, _ context: ServerContext, _ monitor: Monitor,
+  _ stage: DistillRecipe.Stage, number: Int, _ model: LoadedModel, _ context: ServerContext, _ monitor: Monitor,
   _ diagnostics: Diagnostics
 ) throws -> DistillRecipe.StageFacts {
   let start = monotonicSeconds()
@@ -73,7 +73,7 @@ private func carryOut(
     let work = try RunWork(params, context), run = try work.make()
     let loaded = LoadedRun(
       run, name: model.name, student: model, teacher: work.teacher, dataset: params.dataset, params: params.json,
-      keeping: try RunKeeping(params, step: 0))
+      keeping: try RunKeeping(params, step: 0, subfolder: "stage-\(number)"))
     var last: StepFacts?
     for step in 1...loaded.steps {
       last = try loaded.step(monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
