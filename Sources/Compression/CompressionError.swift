@@ -173,7 +173,8 @@ package enum CompressionError: Error, Equatable {
         + "(`sequential`), or ask for fewer tensors at a time with `modules`."
     case .memoryInsufficient(let purpose, let needed, let available):
       "\(purpose) would take \(needed >> 20) MiB, and \(available >> 20) MiB are available. Free memory (see "
-        + "importance/discard and model/unload), or ask for less at a time with `modules` or fewer sequences."
+        + "importance/discard and model/unload), or ask for less at a time: fewer or shorter sequences, smaller batches, fewer "
+        + "tensors."
     }
   }
 }

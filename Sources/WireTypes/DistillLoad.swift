@@ -13,6 +13,7 @@ package enum DistillLoad: Method {
     package let teacher: ModelParam?
     package let dataset: String?
     package let validation: String?
+    // Where it writes from here on are `log` and `checkpoint`, as in distill/start; nil: where it did.
     private let given: JSONObject
 
     package init(_ fields: inout JSONFields) throws(JSONFieldError) {
@@ -23,13 +24,15 @@ package enum DistillLoad: Method {
       teacher = try fields.optionalModel("teacher")
       dataset = try fields.optionalString("dataset")
       validation = try fields.optionalString("validation")
+      _ = try fields.optionalString("log")
+      _ = try DistillStart.CheckpointParam.optional(&fields)
     }
 
     /// The parameters that the run was started with, under the names of now.
     /// - Throws: for a state that is no run's.
     package func start(_ saved: JSONObject) throws(JSONFieldError) -> DistillStart.Params {
       var members = saved
-      for key in ["student", "teacher", "dataset", "name"] {
+      for key in ["student", "teacher", "dataset", "name", "log", "checkpoint"] {
         if let value = given[key], !value.isNull { members[key] = value }
       }
       if let validation, var section = members["validation"]?.object {

@@ -32,8 +32,8 @@ package enum DistillRecipe: Method {
       case (nil, var rounds?):
         stages = try Self.stages(&rounds, model: model)
         try rounds.finish()
-      case (nil, nil), (_?, _?):
-        throw fields.error(.missingField, "stages", expected: "either `stages` or `rounds`")
+      case (nil, nil): throw fields.error(.missingField, "stages", expected: "either `stages` or `rounds`")
+      case (_?, _?): throw fields.error(.outOfRange, "rounds", expected: "either `stages` or `rounds`, not both")
       }
     }
 

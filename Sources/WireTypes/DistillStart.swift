@@ -70,15 +70,16 @@ package enum DistillStart: Method {
         var section = section
         return try ValidationParam(&section)
       }
+      if onPolicy != nil, policy != nil {
+        throw fields.error(
+          .outOfRange, "onPolicy", expected: "nothing beside `policy`, whose completions are the student's own")
+      }
       if onPolicy?.adaptive != nil, validation == nil {
         throw fields.error(
           .missingField, "validation", expected: "an object: the share of the student's own text follows it")
       }
       log = try fields.optionalString("log")
-      checkpoint = try fields.optionalFields("checkpoint").map { (section) throws(JSONFieldError) in
-        var section = section
-        return try CheckpointParam(&section)
-      }
+      checkpoint = try CheckpointParam.optional(&fields)
     }
   }
 
@@ -88,7 +89,14 @@ package enum DistillStart: Method {
     package let everySteps: Int
     package let keep: Int
 
-    init(_ fields: inout JSONFields) throws(JSONFieldError) {
+    static func optional(_ fields: inout JSONFields) throws(JSONFieldError) -> Self? {
+      try fields.optionalFields("checkpoint").map { (section) throws(JSONFieldError) in
+        var section = section
+        return try Self(&section)
+      }
+    }
+
+    private init(_ fields: inout JSONFields) throws(JSONFieldError) {
       path = try fields.string("path")
       everySteps = try fields.int("everySteps", in: 1...100_000_000, default: 50)
       keep = try fields.int("keep", in: 1...10_000, default: 2)

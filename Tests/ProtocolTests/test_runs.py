@@ -367,6 +367,8 @@ def test_validations(runs, tmp_path):
     assert [(line["step"], "loss" in line, line.get("validation/meanKL")) for line in lines] == [
         (0, False, found[0]["meanKL"]), (1, True, None), (2, True, found[1]["meanKL"]), (3, True, found[2]["meanKL"])]
     assert kind(runs, "distill/start", {**RUN, "onPolicy": {"adaptive": {}}}) == "missingField"
+    both = {"onPolicy": {}, "policy": {"rewards": [{"plugin": "length"}]}}
+    assert kind(runs, "distill/start", {**RUN, **both}) == "outOfRange"
     assert kind(runs, "distill/start", {**RUN, "validation": {"dataset": "none"}}) == "datasetNotFound"
     ends_well(runs)
 
@@ -380,6 +382,7 @@ def test_steps_that_teach_nothing(runs):
     found = runs.call("distill/step", {"run": "r", "steps": 3})
     assert (found["step"], found["state"], found["metrics"]["loss"]) == (3, "waiting", 0)
     assert found["metrics"]["rewards"]["equalPrompts"] == 1 and found["metrics"]["gradientNorm"] < 1e-3
+    assert [diagnostic["kind"] for diagnostic in found["diagnostics"]] == ["rewardsEqual"]
     ends_well(runs)
 
 
@@ -406,6 +409,56 @@ def test_checkpoints_of_another_run_stay(runs, tmp_path):
     runs.call("distill/stop", {"run": "r"})
     assert runs.call("distill/load", {"path": str(tmp_path / "runs"), "name": "r"})["step"] == 2
     runs.call("distill/step", {"run": "r"})
+    ends_well(runs)
+
+
+def test_a_copy_writes_elsewhere(runs, tmp_path):
+    """A run that was saved goes on beside the one that it was saved from, each with files of its own."""
+    runs.call("distill/start", {**RUN, "name": "r", "log": str(tmp_path / "log")})
+    runs.call("distill/save", {"run": "r", "path": str(tmp_path / "saved")})
+    copy = {"path": str(tmp_path / "saved"), "name": "copy"}
+    assert kind(runs, "distill/load", copy) == "fileLocked"
+    assert kind(runs, "distill/load", {**copy, "log": 1}) == "wrongType"
+    assert kind(runs, "distill/load", {**copy, "checkpoint": {"path": "x", "keep": 0}}) == "outOfRange"
+    runs.call("distill/load", {
+        **copy, "log": str(tmp_path / "other"), "checkpoint": {"path": str(tmp_path / "kept"), "everySteps": 1}})
+    for run in ("r", "copy", "copy"):
+        runs.call("distill/step", {"run": run})
+    lines = {name: (tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("log", "other")}
+    assert (len(lines["log"]), len(lines["other"])) == (1, 2)
+    assert json.loads(lines["log"][0])["loss"] == json.loads(lines["other"][0])["loss"]
+    assert runs.call("distill/load", {"path": str(tmp_path / "kept"), "name": "third", "log": str(tmp_path / "third")})["step"] == 2
+    ends_well(runs)
+
+
+def test_steps_that_cannot_be_written_down(runs, tmp_path):
+    """Taken they are all the same; the request ends there, the run waits, and goes on when the disk does."""
+    folder = tmp_path / "runs"
+    runs.call("distill/start", {**RUN, "name": "r", "checkpoint": {"path": str(folder), "everySteps": 1}})
+    shutil.rmtree(folder)
+    folder.write_text("a file where the folder was")
+    found = runs.call("distill/step", {"run": "r", "steps": 3})
+    assert (found["step"], found["taken"], found["state"]) == (1, 1, "failed")
+    assert [(d["severity"], d["kind"]) for d in found["diagnostics"]] == [("error", "stepNotKept")]
+    assert found["failure"]["kind"] and found["metrics"]["step"] == 1
+    folder.unlink()
+    folder.mkdir()
+    found = runs.call("distill/step", {"run": "r", "steps": 2})
+    assert (found["step"], found["state"], found["failure"], found["diagnostics"]) == (3, "waiting", None, [])
+    assert runs.call("distill/load", {"path": str(folder), "name": "again"})["step"] == 3
+    ends_well(runs)
+
+
+def test_what_steps_find_is_told(runs):
+    """A run that goes by itself says what it found, once."""
+    runs.call("distill/start", {**RUN, "name": "r", "steps": 3, "validation": {"dataset": "text", "everySteps": 1}})
+    runs.call("distill/resume", {"run": "r"})
+    said = []
+    while (message := runs.receive(60)).get("params", {}).get("state") != "finished":
+        said.append(message)
+    runs.call("server/status")
+    said = [m["params"]["message"] for m in said if m.get("method") == "window/logMessage"]
+    assert len([message for message in said if "very text that it is taught" in message]) == 1
     ends_well(runs)
 
 

@@ -91,6 +91,13 @@ struct PolicyCollector {
     }
     let rewards = try plan.rewards.judge(groups, teacher: opinion, monitor: quiet, diagnostics: diagnostics)
     let advantages = try Advantages(rewards, weights: plan.rewards.map(\.weight), options: plan.advantages)
+    if advantages.degenerateGroups == groups.count {
+      diagnostics.add(
+        Diagnostic(
+          .warning, kind: "rewardsEqual",
+          "All completions of every prompt had the same reward, so that the rewards taught nothing in this step. Give a "
+            + "reward that tells completions apart, or take more completions, a higher temperature or easier prompts."))
+    }
     let sequences = policySequences(
       groups, advantages: advantages, knowledge: knowledge, normalisation: plan.normalisation,
       maximumTokens: plan.maximumTokens, skipsTruncated: plan.skipsTruncated)

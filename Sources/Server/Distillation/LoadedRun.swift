@@ -25,10 +25,14 @@ final class LoadedRun: Sendable {
     var failure: (kind: String, message: String)?
     /// Seconds of a step, a running mean.
     var pace: Double?
+    /// Messages that the client has got while it went by itself.
+    var said: Set<String> = []
   }
 
   /// Of the last steps as many are remembered.
   private static let historyLimit = 10_000
+  /// Different messages that a run sends while it goes by itself.
+  private static let saidLimit = 1000
 
   let name: String
   let student: LoadedModel
@@ -108,13 +112,19 @@ final class LoadedRun: Sendable {
   /// Whether it wants to take a step by itself.
   var wantsStep: Bool { state.withLock { $0.phase == .running } && !cancellation.isCancelled }
 
+  /// Whether to tell the client of what a step by itself found: each message once.
+  func isNews(_ diagnostic: Diagnostic) -> Bool {
+    state.withLock { $0.said.count < Self.saidLimit && $0.said.insert(diagnostic.message).inserted }
+  }
+
   // MARK: On the compute lane
 
   /// Gives back what the run holds on disk.
   func end() { keeping?.close() }
 
   /// Takes a step and remembers what it did.
-  /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too.
+  /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too. What cannot be
+  ///   written down of a step that was taken is remembered likewise, and is a diagnostic.
   func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepFacts {
     do {
       try student.checkpoint.requireIntact()
@@ -128,18 +138,31 @@ final class LoadedRun: Sendable {
       let after = Result { try run.validate(monitor: monitor, diagnostics: diagnostics) }
       let validations = [before, try? after.get()].compactMap(\.self)
       let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
-      try keeping?.note(run, params: params, metrics, validations)
+      do {
+        try keeping?.note(run, params: params, metrics, validations)
+      } catch {
+        fail(error)
+        diagnostics.add(
+          Diagnostic(
+            .error, kind: "stepNotKept",
+            "Step \(metrics.step) was taken, and not written down: \(ResponseError(error).message)"))
+      }
       do { _ = try after.get() } catch is Cancelled {}  // it stays due
       return facts
     } catch let error as Cancelled {
       throw error
     } catch {
-      let response = ResponseError(error)
-      state.withLock { state in
-        state.phase = .failed
-        state.failure = (response.kind ?? "unknown", response.message)
-      }
+      fail(error)
       throw error
+    }
+  }
+
+  /// Goes no further by itself, until somebody has it take a step.
+  private func fail(_ error: any Error) {
+    let response = ResponseError(error)
+    state.withLock { state in
+      state.phase = .failed
+      state.failure = (response.kind ?? "unknown", response.message)
     }
   }
 

@@ -30,8 +30,18 @@ extension ServerContext {
     } catch {
       log(.error, "The run \(run.name) has stopped: \(ResponseError(error).message)")
     }
-    for diagnostic in diagnostics.all.kept where diagnostic.severity != .information {
-      log(.warning, "\(run.name): \(diagnostic.message)")
+    for diagnostic in diagnostics.all.kept where run.isNews(diagnostic) {
+      log(diagnostic.severity.level, "\(run.name): \(diagnostic.message)")
+    }
+  }
+}
+
+extension Diagnostic.Severity {
+  fileprivate var level: LogMessage.Level {
+    switch self {
+    case .error: .error
+    case .warning: .warning
+    case .information: .info
     }
   }
 }

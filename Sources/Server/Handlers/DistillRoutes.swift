@@ -77,18 +77,19 @@ private func step(_ params: DistillStep.Params, _ context: ServerContext) throws
     guard run.run.steps < run.steps else { throw ServerError.runFinished(run: run.name, steps: run.steps) }
     let count = min(params.steps, run.steps - run.run.steps)
     let cancellation = Cancellation(following: monitor.cancellation, run.cancellation)
-    var last: StepFacts?
-    for number in 0..<count {
+    var last: StepFacts?, taken = 0
+    while taken < count, taken == 0 || run.phase != .failed {
       let facts = try run.step(monitor: Monitor(cancellation: cancellation), diagnostics: diagnostics)
       last = facts
-      monitor.report(Double(number + 1) / Double(count), "step \(run.run.steps) of \(run.steps)")
+      taken += 1
+      monitor.report(Double(taken) / Double(count), "step \(run.run.steps) of \(run.steps)")
       if let token = params.partialResultToken {
         let value: JSON = ["token": token, "value": facts.json]
         try context.outbox.send(Notification(method: Progress.name, params: value).json)
       }
     }
     return DistillStep.result(
-      run.facts, taken: count, metrics: last, diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
+      run.facts, taken: taken, metrics: last, diagnostics: diagnostics.json, seconds: monotonicSeconds() - start)
   }
 }
 
