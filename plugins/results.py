@@ -24,6 +24,13 @@ STORE = FOLDER / "results.jsonl"
 TARGETS = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "2:4", "4:8"]
 AT_ONCE = {"sequential": False}  # uses no statistics, or those of the dense model
 
+
+def mama(rounds, steps, **more):
+    """MAMA that redistributes by so many steps of conjugate gradients in each of so many rounds."""
+    compensation = {"plugin": "least-squares", "parameters": {"steps": steps}}
+    return {"plugin": "mama", "rounds": rounds, "compensation": compensation, **more}
+
+
 # What prune/run is given for each row. A row that says nothing of `sequential` goes as the command line says.
 METHODS = {
     "magnitude": {"plugin": "magnitude", **AT_ONCE},
@@ -54,8 +61,13 @@ METHODS = {
     "MAMA, uniform move": {
         "plugin": "mama", "compensation": "uniform-move", "rounds": 1, "parameters": {"scale": "norm"}},
     "MAMA": {"plugin": "mama"},
-    "MAMA, 16 rounds": {"plugin": "mama", "rounds": 16},
-    "MAMA + OWL": {"plugin": "mama", "allocation": "owl"},
+    "MAMA, 8 rounds of 8 steps": mama(8, 8),
+    "MAMA, 8 rounds of 8 steps + OWL": mama(8, 8, allocation="owl"),
+    "MAMA, 16 rounds of 3 steps": mama(16, 3),
+    "MAMA, 16 rounds of 5 steps": mama(16, 5),
+    "MAMA, 16 rounds of 6 steps": mama(16, 6),
+    "MAMA, 16 rounds of 16 steps": mama(16, 16),
+    "MAMA, 24 rounds of 8 steps": mama(24, 8),
 }
 
 # Units that are cut out whole: what importance/score is given, then mask/apply with the share that goes.

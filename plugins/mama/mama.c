@@ -177,4 +177,4 @@ SELECTOR_PLUGIN(
   "mama", "MAMA: magnitude, movement and reward, mixed (Jiang, Fu and Zhang 2025)", "https://arxiv.org/abs/2505.14052",
   .statistics = ESPALIER_STATISTICS_MOMENTS | ESPALIER_STATISTICS_GRAM | ESPALIER_STATISTICS_GRADIENTS,
   .default_group = ESPALIER_GROUP_ROW, PARAMETERS(parameter_list), .score = score, .statistics_for = statistics_for,
-  .term_count = COUNT_OF(term_names), .terms = term_names, .compensator = "least-squares", .rounds = 8);
+  .term_count = COUNT_OF(term_names), .terms = term_names, .compensator = "least-squares", .rounds = 16);
