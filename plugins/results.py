@@ -66,6 +66,8 @@ METHODS = {
     "MAMA, 16 rounds of 3 steps": mama(16, 3),
     "MAMA, 16 rounds of 5 steps": mama(16, 5),
     "MAMA, 16 rounds of 6 steps": mama(16, 6),
+    "MAMA, damping 0.03": {"plugin": "mama", "compensation": {
+        "plugin": "least-squares", "parameters": {"damping": 0.03}}},
     "MAMA, 16 rounds of 16 steps": mama(16, 16),
     "MAMA, 24 rounds of 8 steps": mama(24, 8),
 }
