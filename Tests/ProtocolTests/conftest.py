@@ -9,6 +9,7 @@ They test the program that ESPALIER_BINARY names, or else the one that was built
 import pytest
 
 from daemon import Daemon, find_binary
+from distilling import prepare
 
 
 def pytest_collection_modifyitems(items):
@@ -36,3 +37,9 @@ def start():
 def daemon(start):
     """An initialized daemon."""
     return start()
+
+
+@pytest.fixture
+def runs(daemon):
+    """A daemon with a pruned model and a text."""
+    return prepare(daemon)
