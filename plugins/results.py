@@ -18,72 +18,11 @@ import sys
 import time
 
 from results_pages import number, render
+from results_rows import METHODS, STRUCTURES
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 STORE = FOLDER / "results.jsonl"
 TARGETS = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "2:4", "4:8"]
-AT_ONCE = {"sequential": False}  # uses no statistics, or those of the dense model
-
-
-def mama(rounds, steps, **more):
-    """MAMA that redistributes by so many steps of conjugate gradients in each of so many rounds."""
-    compensation = {"plugin": "least-squares", "parameters": {"steps": steps}}
-    return {"plugin": "mama", "rounds": rounds, "compensation": compensation, **more}
-
-
-# What prune/run is given for each row. A row that says nothing of `sequential` goes as the command line says.
-METHODS = {
-    "magnitude": {"plugin": "magnitude", **AT_ONCE},
-    "magnitude, per row": {"plugin": "magnitude", "group": "row", **AT_ONCE},
-    "movement": {"plugin": "movement", "group": "row", **AT_ONCE},
-    "SNIP": {"plugin": "snip", "group": "row", **AT_ONCE},
-    "Taylor, second order": {"plugin": "taylor", "group": "row", "parameters": {"order": "second"}, **AT_ONCE},
-    "GBLM": {"plugin": "gblm", **AT_ONCE},
-    "RIA": {"plugin": "ria", "group": "row"},
-    "Wanda": {"plugin": "wanda"},
-    "Wanda, variant": {"plugin": "wanda-variant"},
-    "Wanda++ score": {"plugin": "wanda-plus-plus"},
-    "Wanda + DSnoT": {"plugin": "wanda", "refinement": "dsnot"},
-    "Wanda + swaps": {"plugin": "wanda", "refinement": "gram-swap"},
-    "Wanda + OWL": {"plugin": "wanda", "allocation": "owl"},
-    "Wanda + sensitivity": {"plugin": "wanda", "allocation": "sensitivity"},
-    "Wanda + uniform move": {"plugin": "wanda", "compensation": "uniform-move"},
-    "Wanda + mean to bias": {"plugin": "wanda", "compensation": "mean-to-bias"},
-    "Wanda + least squares": {"plugin": "wanda", "compensation": "least-squares"},
-    "Wanda + least squares, dense inputs": {"plugin": "wanda", "compensation": "least-squares-dense"},
-    "Wanda + regional fit": {"plugin": "wanda", "compensation": "regional-fit", "sequential": True},
-    "SparseGPT": {"plugin": "sparsegpt"},
-    "ADMM, gradual": {"plugin": "admm"},
-    "ADMM, gradual, per row": {"plugin": "admm", "group": "row"},
-    "ALPS": {"plugin": "alps"},
-    "MAMA, authors 2024": {
-        "plugin": "mama", "group": "matrix", "compensation": "none", "parameters": {"mode": "authors-2024"}, **AT_ONCE},
-    "MAMA, uniform move": {
-        "plugin": "mama", "compensation": "uniform-move", "rounds": 1, "parameters": {"scale": "norm"}},
-    "MAMA": {"plugin": "mama"},
-    "MAMA, 8 rounds of 8 steps": mama(8, 8),
-    "MAMA, 8 rounds of 8 steps + OWL": mama(8, 8, allocation="owl"),
-    "MAMA, 16 rounds of 3 steps": mama(16, 3),
-    "MAMA, 16 rounds of 5 steps": mama(16, 5),
-    "MAMA, 16 rounds of 6 steps": mama(16, 6),
-    "MAMA, damping 0.03": {"plugin": "mama", "compensation": {
-        "plugin": "least-squares", "parameters": {"damping": 0.03}}},
-    "MAMA, 16 rounds of 16 steps": mama(16, 16),
-    "MAMA, 24 rounds of 8 steps": mama(24, 8),
-}
-
-# Units that are cut out whole: what importance/score is given, then mask/apply with the share that goes.
-STRUCTURES = {
-    "neurons, magnitude": {"plugin": "magnitude", "unit": "neuron"},
-    "neurons, Wanda": {"plugin": "wanda", "unit": "neuron"},
-    "neurons, activation norm": {"plugin": "activation-norm", "unit": "neuron"},
-    "neurons, fluctuation": {"plugin": "fluctuation", "unit": "neuron"},
-    "heads, activation norm": {"plugin": "activation-norm", "unit": "head"},
-    "heads, fluctuation": {"plugin": "fluctuation", "unit": "head"},
-    "channels, activation norm": {"plugin": "activation-norm", "unit": "channel"},
-    "layers, block influence": {"plugin": "block-influence", "unit": "layer"},
-    "layers, loss without": {"plugin": "depth-loss", "unit": "layer"},
-}
 SHARES = ["0.1", "0.2", "0.25", "0.3", "0.4", "0.5"]
 
 
@@ -135,7 +74,7 @@ class Laboratory:
         calibration = {"model": name, "sequenceLength": 512, "path": arguments.calibration}
         self.daemon.call("dataset/load", {
             **calibration, "name": "calibration", "sequences": arguments.sequences, "sampling": arguments.sampling,
-            **({"seed": 0} if arguments.sampling == "random" else {})})
+            **({"seed": arguments.seed} if arguments.sampling == "random" else {})})
         self.daemon.call("dataset/load", {**calibration, "name": "probe", "sequences": 8})
         self.daemon.call("dataset/load", {
             "model": name, "sequenceLength": 512, "path": arguments.evaluation, "name": "evaluation", "sequences": 16})
@@ -205,6 +144,7 @@ def parse():
     parser.add_argument("--evaluation", help="a text file")
     parser.add_argument("--sequences", type=int, default=128, help="calibration sequences of 512 tokens")
     parser.add_argument("--sampling", default="random", choices=["random", "contiguous"])
+    parser.add_argument("--seed", type=int, default=0, help="of random sampling")
     parser.add_argument("--at-once", action="store_true", help="statistics of the dense model, not layer by layer")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"],
                         help="of layer-by-layer passes and of the evaluation")
@@ -222,7 +162,8 @@ def parse():
         parser.error(f"no such rows: {'; '.join(unknown)}. There are: {'; '.join(rows)}")
     columns = SHARES if arguments.structures else TARGETS
     arguments.columns = arguments.targets.split(",") if arguments.targets else columns
-    arguments.setting = f"{arguments.sequences} calibration sequences of 512 tokens ({arguments.sampling}), " + (
+    sampling = f"{arguments.sampling}, seed {arguments.seed}" if arguments.seed else arguments.sampling
+    arguments.setting = f"{arguments.sequences} calibration sequences of 512 tokens ({sampling}), " + (
         "units of the dense model" if arguments.structures
         else "all tensors at once" if arguments.at_once else "layer by layer") + f", {arguments.precision}"
     return arguments
@@ -232,7 +173,7 @@ def main():
     arguments = parse()
     cells = read_cells()
     if arguments.render:
-        return render(FOLDER, cells, METHODS | STRUCTURES)
+        return render(FOLDER, cells)
     end = time.monotonic() + 60 * arguments.minutes if arguments.minutes else None
     for name, source in (pair.split("=", 1) for pair in arguments.model):
         done = {(cell["method"], cell["target"]) for cell in cells
@@ -246,7 +187,7 @@ def main():
             cells.append({"model": name, "setting": arguments.setting, "method": row, "target": target, **result})
             with STORE.open("a") as file:
                 file.write(json.dumps(cells[-1]) + "\n")
-            render(FOLDER, cells, METHODS | STRUCTURES)
+            render(FOLDER, cells)
             print(f"{name}  {target:>4}  {row:24} {number(result['perplexity']):>10}  KL {number(result['meanKL'])}",
                   flush=True)
 

@@ -1,10 +1,13 @@
-"""The pages that results.py, teaching.py and recipes.py write from what they measured: RESULTS.md, and the section "Measured" of every
-plugin's README."""
+"""The pages that results.py, teaching.py and recipes.py write from what they measured: RESULTS.md, and the section
+"Measured" of every plugin's README."""
 
 import json
 
+from results_rows import METHODS, STRUCTURES
+
 ON_PAGES = ["0.1", "0.25", "0.5", "0.6", "0.7", "0.8", "2:4", "4:8"]
 MEASURED = "\n## Measured\n"
+ROWS = METHODS | STRUCTURES
 
 
 def number(value):
@@ -14,13 +17,13 @@ def number(value):
     return f"{value:.4g}" if value < 10000 else f"{value:.2e}"
 
 
-def render(folder, cells, requests):
-    """Writes all pages into `folder`. `requests` has what each row was asked for by."""
+def render(folder, cells):
+    """Writes all pages into `folder`."""
     write_results(folder)
     for page in sorted(folder.glob("*/README.md")):
         text = page.read_text()
         kept = text.partition(MEASURED)[0].rstrip("\n") + "\n"
-        rows = [row for row, request in requests.items() if mentions(request, page.parent.name)]
+        rows = [row for row, request in ROWS.items() if mentions(request, page.parent.name)]
         new = kept + measured(cells, rows)
         if new != text:
             page.write_text(new)
@@ -106,17 +109,25 @@ def compared(runs):
 
 
 def table(found, quantity):
-    """Rows in the order in which they were measured first, columns ratios before patterns."""
+    """Rows in the order of results_rows.py, columns ratios before patterns."""
     targets = sorted({target for _, target in found}, key=lambda target: (":" in target, target))
     best = {target: min((cell[quantity] for (_, t), cell in found.items()
-                         if t == target and not isinstance(cell[quantity], str)), default=None) for target in targets}
+                         if t == target and cell["sparsity"] and not isinstance(cell[quantity], str)), default=None)
+            for target in targets}
     lines = ["| | " + " | ".join(targets) + " |", "|---" * (len(targets) + 1) + "|"]
-    for row in dict.fromkeys(row for row, _ in found):
-        values = [found[row, target][quantity] if (row, target) in found else None for target in targets]
+    for row in sorted({row for row, _ in found}, key=list(ROWS).index):
         lines.append(f"| {row} | " + " | ".join(
-            "" if value is None else f"**{number(value)}**" if value == best[target] else number(value)
-            for value, target in zip(values, targets)) + " |")
+            entry(found.get((row, target)), quantity, best[target]) for target in targets) + " |")
     return lines
+
+
+def entry(cell, quantity, best):
+    """What a table has for a cell: nothing if it was not measured, the best in bold."""
+    if cell is None:
+        return ""
+    if cell["sparsity"] == 0:
+        return "none cut"
+    return f"**{number(cell[quantity])}**" if cell[quantity] == best else number(cell[quantity])
 
 
 def measured(cells, rows):
@@ -130,6 +141,6 @@ def measured(cells, rows):
         text += f"\n{model}, {setting}:\n\n| perplexity | " + " | ".join(targets) + " |\n"
         text += "|---" * (len(targets) + 1) + "|\n"
         for row in (row for row in rows if any((row, target) in found for target in targets)):
-            values = [found[row, target]["perplexity"] if (row, target) in found else None for target in targets]
-            text += f"| {row} | " + " | ".join("" if value is None else number(value) for value in values) + " |\n"
+            entries = [entry(found.get((row, target)), "perplexity", None) for target in targets]
+            text += f"| {row} | " + " | ".join(entries) + " |\n"
     return f"{MEASURED}{text}\nAll methods beside one another: [RESULTS.md](../RESULTS.md).\n" if text else ""

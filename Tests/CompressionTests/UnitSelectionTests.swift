@@ -47,12 +47,26 @@ import Workspace
     #expect(diagnostics.all.kept.isEmpty)
     let none = try Self.select(model, groups, ratio: 0.99 / Double(size), diagnostics: diagnostics)
     #expect(none == [[]])
-    #expect(diagnostics.all.kept.map(\.kind) == ["headGroupingRounded"])
-    #expect(diagnostics.all.kept[0].message.contains("layer 0"))
+    #expect(diagnostics.all.kept.map(\.kind).sorted() == ["headGroupingRounded", "nothingCut"])
+    #expect(diagnostics.all.kept.contains { $0.kind == "headGroupingRounded" && $0.message.contains("layer 0") })
 
     let whole = try Shrinkable("opt").state.transformer, count = whole.unitCounts(layer: 0).heads
     let own = try Self.select(whole, [Self.group(.head, 0, (0..<count).map { -Double($0) })], ratio: 0.5)
     #expect(own == [Array(count - count / 2..<count)], "heads with keys of their own are ranked in the layer")
+  }
+
+  /// A share below one structure is said to cut nothing; a share of nothing is no news.
+  @Test func nothingIsCutSilently() throws {
+    let model = try Shrinkable("llama3").state.transformer, count = model.unitCounts(layer: 0).neurons
+    let groups = [Self.group(.neuron, 0, (0..<count).map(Double.init))]
+    for group in [MaskGroup.matrix, .global] {
+      for (ratio, kinds) in [(0.5 / Double(count), ["nothingCut"]), (1.5 / Double(count), []), (0, [])] {
+        let diagnostics = Diagnostics()
+        let cut = try Self.select(model, groups, ratio: ratio, group, diagnostics: diagnostics)
+        #expect(cut == [ratio * Double(count) < 1 ? [] : [0]])
+        #expect(diagnostics.all.kept.map(\.kind) == kinds)
+      }
+    }
   }
 
   /// One threshold: what falls weighs at most the ratio of the whole, and more would be too much.

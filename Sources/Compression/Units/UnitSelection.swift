@@ -48,6 +48,9 @@ package func selectUnits(
       reason: "the group \"\(group.rawValue)\" is for weights; structures compete in their layer (matrix) or in the "
         + "model (global)")
   }
+  if ratio > 0, choices.allSatisfy(\.isEmpty) {
+    diagnostics.add(nothingCut(ratio))
+  }
   return zip(scores.groups, choices).map { UnitChoice(unit: $0.unit, layer: $0.layer, cut: $1.sorted()) }
 }
 
@@ -123,6 +126,12 @@ private func rounded(_ group: UnitGroup, from wanted: Int, to cut: Int, _ size: 
     .warning, kind: "headGroupingRounded",
     "Of \(group.words), \(cut) are cut instead of \(wanted): \(size) of them share each key/value head, and each such "
       + "group must lose the same number.")
+}
+
+private func nothingCut(_ ratio: Double) -> Diagnostic {
+  Diagnostic(
+    .warning, kind: "nothingCut",
+    "A share of \(ratio) is less than one structure wherever structures compete: nothing is cut.")
 }
 
 private func collapse(_ group: UnitGroup, kept: Int) -> Diagnostic {
