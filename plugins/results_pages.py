@@ -50,8 +50,8 @@ def results(cells):
         "Perplexity on the evaluation text (lower is better), and the mean KL divergence of the dense model's distributions",
         "of the next token from the pruned model's, in nats. Every cell starts from the dense model; only the linear maps of",
         "the layers are pruned. Methods that use no statistics of layers prune all at once in any case. The best of each",
-        "column is bold. Written by `results.py`, which says what each row asks for; `results.jsonl` has every figure with",
-        "the time that it took.",
+        "column is bold. Written by `results.py`; `results_rows.py` says what each row asks for, `results.jsonl` has every",
+        "figure with the time that it took.",
     ]
     for model, setting in dict.fromkeys((cell["model"], cell["setting"]) for cell in cells):
         chosen = [cell for cell in cells if (cell["model"], cell["setting"]) == (model, setting)]

@@ -34,11 +34,13 @@ METHODS = {
     "ADMM, gradual": {"plugin": "admm"},
     "ADMM, gradual, per row": {"plugin": "admm", "group": "row"},
     "ALPS": {"plugin": "alps"},
+    "ALPS + OWL": {"plugin": "alps", "allocation": "owl"},
     "MAMA, authors 2024": {
         "plugin": "mama", "group": "matrix", "compensation": "none", "parameters": {"mode": "authors-2024"}, **AT_ONCE},
     "MAMA, uniform move": {
         "plugin": "mama", "compensation": "uniform-move", "rounds": 1, "parameters": {"scale": "norm"}},
     "MAMA": {"plugin": "mama"},
+    "MAMA + OWL": {"plugin": "mama", "allocation": "owl"},
     "MAMA, 8 rounds of 8 steps": mama(8, 8),
     "MAMA, 8 rounds of 8 steps + OWL": mama(8, 8, allocation="owl"),
     "MAMA, 16 rounds of 3 steps": mama(16, 3),
