@@ -5,6 +5,9 @@ import JSONRPC
 import Tensors
 import Threads
 
+/// Work that nobody waits for. It may stop where it likes once `laneIsWanted` is raised: a job waits for its lane.
+typealias BackgroundWork = (_ laneIsWanted: Cancellation) -> Void
+
 /// Runs jobs. A job is first prepared on the control lane, as soon as no earlier one stands in its way, and then, if
 /// it is more than an answer, worked on in its lane. All is in order of arrival.
 final class Scheduler: Sendable {
@@ -40,7 +43,9 @@ final class Scheduler: Sendable {
     var stopped = false
     var lanes = Lane.allCases.count
     /// Asked for work of the compute lane that nobody waits for, when nothing else is there.
-    var background: (@Sendable () -> (() -> Void)?)?
+    var background: (@Sendable () -> BackgroundWork?)?
+    /// Raised once a job waits for the compute lane while such work is done there.
+    var laneIsWanted: Cancellation?
   }
 
   private let gate = Gate(State())
@@ -70,7 +75,7 @@ final class Scheduler: Sendable {
 
   /// Has `next` asked for work whenever the compute lane has no job; it answers at once, nil for none. Asked again
   /// after every change here, so whoever has new work for it ends a job.
-  func setBackground(_ next: @escaping @Sendable () -> (() -> Void)?) { gate.withLock { $0.background = next } }
+  func setBackground(_ next: @escaping @Sendable () -> BackgroundWork?) { gate.withLock { $0.background = next } }
 
   // MARK: Lanes
 
@@ -79,7 +84,7 @@ final class Scheduler: Sendable {
     let task: (() -> Void)?? = gate.wait { state in
       if state.stopped { return .some(nil) }
       let work = lane == .control ? self.takePreparation(&state) : self.takeWork(lane, &state)
-      return (work ?? (lane == .compute ? state.background?() : nil)).map { .some($0) }
+      return (work ?? (lane == .compute ? self.takeBackground(&state) : nil)).map { .some($0) }
     }
     return task ?? nil
   }
@@ -105,6 +110,13 @@ final class Scheduler: Sendable {
     return nil
   }
 
+  private func takeBackground(_ state: inout State) -> (() -> Void)? {
+    guard let work = state.background?() else { return nil }
+    let wanted = Cancellation()
+    state.laneIsWanted = wanted
+    return { work(wanted) }
+  }
+
   private func prepare(_ job: Job) {
     do {
       try job.cancellation.check()
@@ -117,6 +129,7 @@ final class Scheduler: Sendable {
           guard !job.cancellation.isCancelled, let index = state.entries.firstIndex(where: { $0.job === job })
           else { return false }
           state.entries[index].stage = .ready(lane, work)
+          if lane == .compute { state.laneIsWanted?.cancel() }
           return true
         }
         if !isWanted { throw Cancelled() }

@@ -210,6 +210,20 @@ def test_validations(runs, tmp_path):
     ends_well(runs)
 
 
+def test_validations_give_way(runs):
+    """One that takes seconds is left for a request, and begun again; but a busy client does not hold the run up."""
+    runs.call("dataset/load", {**TEXT, "name": "long", "sequences": 1000, "sampling": "random", "seed": 1})
+    runs.call("distill/start", {**RUN, "name": "r", "steps": 9, "validation": {"dataset": "long", "everySteps": 9}})
+    reached = []
+    while not reached or (reached[-1] == 0 and len(reached) < 100):
+        runs.call("distill/resume", {"run": "r"})
+        reached.append(runs.call("distill/pause", {"run": "r"})["step"])
+    assert reached[0] == 0 and reached[-1] > 0 and len(reached) > 3, reached
+    first = status(runs, "r", history=9)["history"][0]
+    assert [v["step"] for v in first["validations"]] == [0]
+    ends_well(runs)
+
+
 def test_steps_that_teach_nothing(runs):
     """Groups of equal rewards are left out: of such a step there is nothing to learn, and the run goes on."""
     runs.call("dataset/load", SUMS)

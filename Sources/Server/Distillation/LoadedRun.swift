@@ -25,6 +25,8 @@ final class LoadedRun: Sendable {
     var failure: (kind: String, message: String)?
     /// Seconds of a step, a running mean.
     var pace: Double?
+    /// How often the validation that is due has given way.
+    var gaveWay = 0
     /// Messages that the client has got while it went by itself.
     var said: Set<String> = []
   }
@@ -33,6 +35,8 @@ final class LoadedRun: Sendable {
   private static let historyLimit = 10_000
   /// Different messages that a run sends while it goes by itself.
   private static let saidLimit = 1000
+  /// As often a validation gives way, and is then made to its end, or a busy client would keep the run where it is.
+  private static let patience = 3
 
   let name: String
   let student: LoadedModel
@@ -123,36 +127,61 @@ final class LoadedRun: Sendable {
   func end() { keeping?.close() }
 
   /// Takes a step and remembers what it did.
-  /// - Throws: as `DistillationRun.step`; what means that the run cannot go on like this is remembered too. What cannot be
-  ///   written down of a step that was taken is remembered likewise, and is a diagnostic.
-  func step(monitor: Monitor, diagnostics: Diagnostics) throws -> StepFacts {
+  /// - Parameter laneIsWanted: a flag to which validations give way; they stay due. Not the one behind the step at which
+  ///   the run comes to rest.
+  /// - Throws: as `DistillationRun.step`, and `FileFault.changedInUse`; what means that the run cannot go on like this is
+  ///   remembered too. That a step which was taken cannot be validated or written down is remembered likewise, and is a
+  ///   diagnostic.
+  func step(monitor: Monitor, laneIsWanted: Cancellation? = nil, diagnostics: Diagnostics) throws -> StepFacts {
+    let start = monotonicSeconds(), before: Validation?, metrics: StepMetrics
     do {
       try student.checkpoint.requireIntact()
       try teacher?.checkpoint.requireIntact()
-      let start = monotonicSeconds()
-      let before = try run.validate(monitor: monitor, diagnostics: diagnostics)
-      let metrics = try run.step(monitor: monitor, diagnostics: diagnostics)
+      before = try validate(monitor: monitor, givingWayTo: laneIsWanted, diagnostics: diagnostics)
+      metrics = try run.step(monitor: monitor, diagnostics: diagnostics)
       try student.checkpoint.requireIntact()
       try teacher?.checkpoint.requireIntact()
-      // The step is done, whatever becomes of its validation.
-      let after = Result { try run.validate(monitor: monitor, diagnostics: diagnostics) }
-      let validations = [before, try? after.get()].compactMap(\.self)
-      let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
-      do {
-        try keeping?.note(run, params: params, metrics, validations)
-      } catch {
-        fail(error)
-        diagnostics.add(
-          Diagnostic(
-            .error, kind: "stepNotKept",
-            "Step \(metrics.step) was taken, and not written down: \(ResponseError(error).message)"))
-      }
-      do { _ = try after.get() } catch is Cancelled {}  // it stays due
-      return facts
-    } catch let error as Cancelled {
-      throw error
     } catch {
+      if !(error is Cancelled) { fail(error) }
+      throw error
+    }
+    let rests = state.withLock { run.steps >= $0.until }
+    let after = Result {
+      try validate(monitor: monitor, givingWayTo: rests ? nil : laneIsWanted, diagnostics: diagnostics)
+    }
+    let validations = [before, try? after.get()].compactMap(\.self)
+    let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
+    func miss(_ kind: String, _ what: String, _ error: any Error) {
       fail(error)
+      diagnostics.add(
+        Diagnostic(
+          .error, kind: kind, "Step \(metrics.step) was taken, and not \(what): \(ResponseError(error).message)"))
+    }
+    if case .failure(let error) = after, !(error is Cancelled) { miss("stepNotValidated", "validated", error) }
+    do {
+      try keeping?.note(run, params: params, metrics, validations)
+    } catch {
+      miss("stepNotKept", "written down", error)
+    }
+    return facts
+  }
+
+  /// Validates the student if that is due.
+  /// - Parameter laneIsWanted: the validation gives way to it, a few times.
+  /// - Throws: as `DistillationRun.validate`; `Cancelled` if it gave way.
+  private func validate(
+    monitor: Monitor, givingWayTo laneIsWanted: Cancellation?, diagnostics: Diagnostics
+  ) throws -> Validation? {
+    var cancellation = monitor.cancellation
+    if let laneIsWanted, state.withLock({ $0.gaveWay < Self.patience }) {
+      cancellation = Cancellation(following: monitor.cancellation, laneIsWanted)
+    }
+    do {
+      let result = try run.validate(monitor: Monitor(cancellation: cancellation), diagnostics: diagnostics)
+      if result != nil { state.withLock { $0.gaveWay = 0 } }
+      return result
+    } catch {
+      if error is Cancelled, !monitor.cancellation.isCancelled { state.withLock { $0.gaveWay += 1 } }
       throw error
     }
   }

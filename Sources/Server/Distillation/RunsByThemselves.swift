@@ -8,25 +8,26 @@ import WireTypes
 
 extension ServerContext {
   /// A step of the next run that wants one; nil if none does.
-  func backgroundStep() -> (() -> Void)? {
+  func backgroundStep() -> BackgroundWork? {
     let wanting = runs.all.map(\.value).filter(\.wantsStep)
     guard !wanting.isEmpty else { return nil }
     let run = turns.withLock { turn in
       turn += 1
       return wanting[turn % wanting.count]
     }
-    return { self.takeStep(run) }
+    return { self.takeStep(run, laneIsWanted: $0) }
   }
 
-  private func takeStep(_ run: LoadedRun) {
+  private func takeStep(_ run: LoadedRun, laneIsWanted: Cancellation) {
     let diagnostics = Diagnostics()
     do {
-      let facts = try run.step(monitor: Monitor(cancellation: run.cancellation), diagnostics: diagnostics)
+      let facts = try run.step(
+        monitor: Monitor(cancellation: run.cancellation), laneIsWanted: laneIsWanted, diagnostics: diagnostics)
       let params = RunProgress.params(run: run.name, state: run.phase.rawValue, facts)
       try? outbox.send(
         latest: Notification(method: RunProgress.name, params: params).json, key: "run \(run.name)")
     } catch is Cancelled {
-      // The run is being stopped.
+      // The run is being stopped, or its validation gave way.
     } catch {
       log(.error, "The run \(run.name) has stopped: \(ResponseError(error).message)")
     }
