@@ -15,6 +15,7 @@ package enum CompressionError: Error, Equatable {
   case solverIsWhole(plugin: String)
   case allocationImpossible(reason: String)
   case blockFitNeedsSequence(plugin: String)
+  case blockFitNotPreviewed(plugin: String)
   case termsInvalid(plugin: String, reason: String)
   case datasetRequired(plugin: String)
   case scoresOfAnotherModel(scores: String, model: String)
@@ -29,6 +30,7 @@ package enum CompressionError: Error, Equatable {
   case regionTooLarge(values: Int, maximum: Int)
   case editInvalid(index: Int, reason: String)
   case layerNotFound(layer: Int, layers: Int)
+  case layerNotChosen(layer: Int)
   case unitUnknown(plugin: String, unit: String, known: [String])
   case unitRequestInvalid(reason: String)
   case channelsNotRemovable(reason: String)
@@ -53,7 +55,7 @@ package enum CompressionError: Error, Equatable {
     case .groupNotSolved, .groupNotContinued: "groupNotSolved"
     case .solverIsWhole: "solverIsWhole"
     case .allocationWithGlobalGroup, .allocationImpossible: "allocationInvalid"
-    case .blockFitNeedsSequence: "sequentialRequired"
+    case .blockFitNeedsSequence, .blockFitNotPreviewed: "sequentialRequired"
     case .termsInvalid: "termsInvalid"
     case .datasetRequired: "datasetRequired"
     case .scoresOfAnotherModel: "scoresOfAnotherModel"
@@ -67,6 +69,7 @@ package enum CompressionError: Error, Equatable {
     case .regionTooLarge: "regionTooLarge"
     case .editInvalid: "editInvalid"
     case .layerNotFound: "layerNotFound"
+    case .layerNotChosen: "modulesMatchNothing"
     case .unitUnknown: "unitUnknown"
     case .unitRequestInvalid: "unitRequestInvalid"
     case .channelsNotRemovable: "channelsNotRemovable"
@@ -119,6 +122,9 @@ package enum CompressionError: Error, Equatable {
       "The sparsity cannot be shared out: \(reason)."
     case .blockFitNeedsSequence(let plugin):
       "The plugin \"\(plugin)\" fits blocks one after the other. Set `sequential` to true."
+    case .blockFitNotPreviewed(let plugin):
+      "The plugin \"\(plugin)\" fits blocks one after the other, which no preview does: a preview looks at each tensor by "
+        + "itself. Leave it out here."
     case .termsInvalid(let plugin, let reason):
       "The plugin \"\(plugin)\" cannot take these `terms`: \(reason)."
     case .datasetRequired(let plugin):
@@ -151,6 +157,8 @@ package enum CompressionError: Error, Equatable {
       "Edit \(index) is not valid: \(reason). No edit was made."
     case .layerNotFound(let layer, let layers):
       "There is no layer \(layer): the model has \(layers), 0...\(layers - 1)."
+    case .layerNotChosen(let layer):
+      "`modules` choose no tensor of layer \(layer), so that nothing of it would be pruned. Leave it out of `layers`."
     case .unitUnknown(let plugin, let unit, let known):
       "The plugin \"\(plugin)\" does not score the unit \"\(unit)\"; it scores \(known.joined(separator: ", "))."
     case .unitRequestInvalid(let reason):

@@ -64,6 +64,11 @@ extension ServerContext {
     request.holdsTotal = param.holdsTotal
     if let name = param.sensitivity {
       let measured = try sensitivity(name, of: model)
+      guard measured.question.pruning != nil else {
+        throw JSONFieldError(
+          .outOfRange, path: "params.allocation.sensitivity",
+          expected: "a handle of sparsities, not of layers that were left out whole", given: .string(name))
+      }
       request.sensitivity = measured.table.curves
       request.sensitivityData = measured.question.digests
     }

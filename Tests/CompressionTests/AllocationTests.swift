@@ -129,6 +129,26 @@ private struct Sharing: Allocator {
     #expect(abs(Self.total(targets, model) - 0.5) < 0.01)
   }
 
+  /// Pins take the nearest N; only what else there is makes up for them, and only if the total is to be held.
+  @Test(arguments: [(0.3, "1:4"), (0.4, "2:4"), (0.1, "0.0"), (0.9, "1.0")])
+  func patternsHoldPins(pin: Double, nearest: String) throws {
+    let model = try TestModel(tiny: "grouped-f32")
+    for holdsTotal in [true, false] {
+      var request = AllocationRequest()
+      request.pins = [("model.layers.0.self_attn.*", pin)]
+      request.holdsTotal = holdsTotal
+      let targets = try Self.targets(request, .pattern(prune: 2, of: 4), model)
+      let pinned = targets.filter { $0.key.contains("layers.0.self_attn") }
+      #expect(pinned.count == 4 && pinned.values.allSatisfy { $0.description == nearest })
+      let rest = targets.filter { pinned[$0.key] == nil }
+      if holdsTotal {
+        #expect(abs(Self.total(targets, model) - 0.5) < 0.02)
+      } else {
+        #expect(rest.values.allSatisfy { $0.description == "2:4" })
+      }
+    }
+  }
+
   @Test func roundsRiseToTheTarget() {
     #expect(SparsityTarget.ratio(0.5).rounds(1) == [.ratio(0.5)])
     let ratios = SparsityTarget.ratio(0.8).rounds(6).map(\.ratio)

@@ -188,10 +188,29 @@ private struct Halving: Compensator {
     #expect(cut.multiplications.dense - cut.multiplications.shrunk == gone)
     #expect(cut.multiplications.dense == dense / 4 + 67 * 24)
     #expect(cut.bytesPerToken.shrunk == all - looked - 4 * gone)
-    // Columns without the rows are no unit.
-    let down = "model.layers.1.mlp.down_proj.weight"
-    let columns = try Self.preview(state, [.edits([MaskEdit(.prune, .columns(tensor: down, [0]))])], dataset).changes[0]
-    #expect(!columns.cutsUnits)
+    // A neuron goes with its column of the last map; its rows alone are no unit.
+    let down = "model.layers.1.mlp.down_proj.weight", up = "model.layers.1.mlp.up_proj.weight"
+    let column = try Self.preview(state, [.edits([MaskEdit(.prune, .columns(tensor: down, [0]))])], dataset).changes[0]
+    #expect(column.cutsUnits && column.modelBytes.shrunk == all - 4 * 24 * 3)
+    let row = try Self.preview(state, [.edits([MaskEdit(.prune, .rows(tensor: up, [0]))])], dataset).changes[0]
+    #expect(!row.cutsUnits && row.modelBytes.shrunk == all)
+  }
+
+  /// The form `shrunk` takes what shrinking then leaves, whatever goes with the units or has to stay.
+  @Test(arguments: [
+    MaskEdit.Place.heads(layer: 0, [0]), .heads(layer: 0, [0, 1]), .heads(layer: 0, [0, 2]),
+    .heads(layer: 1, [0, 1, 2, 3]), .neurons(layer: 1, [0, 5]), .layers([1]), .channels([0, 7]),
+  ])
+  func shrunkIsWhatShrinkingLeaves(place: MaskEdit.Place) throws {
+    let dense = try Shrinkable("qwen3"), state = dense.state
+    let dataset = try TestModel.goldenDataset(tiny: "qwen3"), edits = [MaskEdit(.prune, place)]
+    let looked = try Self.preview(state, [.edits(edits)], dataset).changes[0]
+    let masks = try edit(state, edits).masks.mapValues(MaskBlob.init)
+    let masked = dense.replacing(Dictionary(uniqueKeysWithValues: masks.map { ($0.key, $0.value) }))
+    let small = try masked.shrunk().result.tensors.values.reduce(0) { $0 + $1.weights.view.byteCount }
+    #expect(looked.modelBytes.shrunk == small)
+    let whole = state.revision.tensors.values.reduce(0) { $0 + $1.weights.view.byteCount }
+    #expect(looked.cutsUnits == (small < whole) && looked.modelBytes.dense == whole)
   }
 
   @Test func wrongInputs() throws {

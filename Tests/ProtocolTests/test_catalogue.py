@@ -75,6 +75,8 @@ CASES = [
                     "allocation": {"plugin": "sensitivity", "sensitivity": "v1"}}, "sensitivityNotFound"),
     ("evaluate/sensitivity", {**MODEL, "sensitivity": "v1"}, "sensitivityNotFound"),
     ("evaluate/sensitivity", {**MODEL, "plugin": "magnitude", "dataset": "text", "layers": [6]}, "layerNotFound"),
+    ("evaluate/sensitivity", {**MODEL, "plugin": "magnitude", "dataset": "text", "layers": [0],
+                              "modules": ["*.layers.3.*"]}, "modulesMatchNothing"),
     # Units.
     ("importance/score", {**MODEL, "plugin": "block-influence", "dataset": "text", "unit": "head"}, "unitUnknown"),
     ("importance/score", {**MODEL, "plugin": "fluctuation", "unit": "head"}, "datasetRequired"),
@@ -85,6 +87,7 @@ CASES = [
                           "training": {"steps": 1, "learningRate": 0.1}}, "unitRequestInvalid"),
     ("mask/apply", {**MODEL, "scores": "u1", "pattern": "2:4"}, "unitRequestInvalid"),
     ("mask/apply", {**MODEL, "scores": "u1", "sparsity": 0.5, "allocation": "uniform"}, "unitRequestInvalid"),
+    ("mask/apply", {**MODEL, "scores": "u1", "sparsity": 0.5, "ties": "all"}, "unitRequestInvalid"),
     ("importance/query", {"scores": "u1", "tensor": "model.layers.0.mlp.up_proj.weight", "topK": 1},
      "unitRequestInvalid"),
     ("importance/score", {**NORMED, "plugin": "magnitude", "unit": "channel"}, "channelsNotRemovable"),
@@ -158,9 +161,46 @@ def test_what_new_weights_lack_stays_pruned(prepared):
     restored = prepared.call("mask/edit", {**MODEL, "edits": [edit]})
     assert restored["perTensor"][0]["sparsity"] == kept["perTensor"][0]["sparsity"] > 0.4
     assert prepared.call("evaluate/perplexity", {**MODEL, "dataset": "text"})["perplexity"] == pruned
+    assert (restored["changed"], restored["revision"]) == (0, kept["revision"])
+    (looked,) = prepared.call("prune/preview", {**MODEL, "dataset": "text", "edits": [edit]})["previews"]
+    assert looked["tensors"][0]["sparsity"] == kept["perTensor"][0]["sparsity"]
+    inverted = prepared.call("mask/edit", {**MODEL, "edits": [{**edit, "op": "invert"}]})
+    assert inverted["changed"] == kept["perTensor"][0]["kept"] and inverted["perTensor"][0]["sparsity"] == 1
+    prepared.call("mask/undo", MODEL)
     looser = prepared.call("mask/apply", {**MODEL, "scores": "s1", "sparsity": 0.1, "modules": UP})
     assert looser["sparsity"] >= kept["sparsity"]
+    prepared.call("mask/undo", MODEL)
+    for more in ({"plugin": "magnitude"}, {"plugin": "sparsegpt"}, {"compensation": "least-squares"},
+                 {"refinement": "gram-swap"}, {"plugin": "alps", "sparsity": 0}):
+        request = {**WANDA, "modules": UP, "sparsity": 0.1, **more}
+        answer = prepared.call("prune/run", request)
+        sparsity = [tensor["sparsity"] for tensor in answer["perTensor"]]
+        assert sparsity == [tensor["sparsity"] for tensor in kept["perTensor"]], more
+        assert {d["kind"] for d in answer["diagnostics"]} >= {"staysPruned"}, more
+        prepared.call("mask/undo", MODEL)
+    further = prepared.call("prune/run", {**MAGNITUDE, "modules": UP, "sparsity": 0.7})
+    assert further["diagnostics"] == [] and abs(further["sparsity"] - 0.7) < 1e-3
     prepared.call("revision/checkout", {**MODEL, "target": "r0"})
+
+
+def test_what_a_run_brings_back_is_told(prepared):
+    """Masks of a run take the place of those before, a layer that was cut by hand among them."""
+    cut = prepared.call("mask/edit", {**MODEL, "edits": [{"op": "prune", "layers": [2]}]})
+    answer = prepared.call("prune/run", {**MAGNITUDE, "sparsity": 0.3})
+    (diagnostic,) = [d for d in answer["diagnostics"] if d["kind"] == "weightsRestored"]
+    whole = {tensor["tensor"]: tensor["pruned"] for tensor in cut["perTensor"]}
+    back = sum(pruned - tensor["pruned"] for tensor in answer["perTensor"]
+               if (pruned := whole.get(tensor["tensor"])))
+    assert diagnostic["message"].startswith(f"{back} weights that {cut['revision']} prunes")
+    further = prepared.call("prune/run", {**MAGNITUDE, "sparsity": 0.4})
+    assert further["diagnostics"] == []
+    prepared.call("revision/checkout", {**MODEL, "target": "r0"})
+
+
+def test_rounds_need_a_compensator(prepared):
+    for request in ({**WANDA, "rounds": 4}, {**WANDA, "plugin": "mama", "compensation": "none", "rounds": 16}):
+        error = prepared.error("prune/run", request)
+        assert (error["code"], error["data"]["path"]) == (-32602, "params.rounds")
 
 
 def test_gradients_are_never_reused(prepared):
@@ -191,6 +231,15 @@ def test_a_sensitivity_without_a_plugin_is_its_own(prepared):
     assert named == plain
     error = prepared.error("prune/run", {**request, "allocation": {"plugin": "owl", "sensitivity": table}})
     assert (error["code"], error["data"]["kind"]) == (-32602, "outOfRange")
+    layers = prepared.call("evaluate/sensitivity", {**MODEL, "unit": "layer", "dataset": "text", "layers": [0, 5]})
+    error = prepared.error("prune/run", {**request, "allocation": {"sensitivity": layers["sensitivity"]}})
+    assert error["data"]["path"] == "params.allocation.sensitivity"
+    # Layers of which `modules` choose nothing have no curve, and are no free lunch for the allocator.
+    third = prepared.call("evaluate/sensitivity", {
+        **MODEL, "plugin": "magnitude", "dataset": "text", "sparsities": [0.5], "modules": ["*.layers.3.*"]})
+    assert {point["layer"] for point in third["points"]} == {3}
+    error = prepared.error("prune/run", {**MAGNITUDE, "allocation": {"sensitivity": third["sensitivity"]}})
+    assert error["data"]["kind"] == "allocationInvalid"
     prepared.call("revision/checkout", {**MODEL, "target": "r0"})
 
 

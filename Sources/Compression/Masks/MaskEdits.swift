@@ -64,7 +64,7 @@ package func edit(
         _ = try state.prunableTensor(name)
         continue
       }
-      if drafts[name] == nil { drafts[name] = MaskDraft(shape, mask: state.revision.tensors[name]?.mask?.bits) }
+      if drafts[name] == nil { drafts[name] = MaskDraft(shape, of: state.revision.tensors[name]) }
       if let fault = drafts[name]?.apply(edit.verb, region) {
         throw CompressionError.editInvalid(index: index, reason: fault)
       }
@@ -138,17 +138,21 @@ private struct MaskDraft {
   private let rowBytes: Int
   private var bytes: [UInt8]
   private let original: [UInt8]
+  /// What the tensor's weights have: no edit brings more back.
+  private let possible: [UInt8]?
 
-  init(_ shape: MaskShape, mask: MaskBits?) {
+  init(_ shape: MaskShape, of tensor: StoredTensor?) {
     rows = shape.rows
     columns = shape.columns
     rowBytes = MaskBits.rowBytes(columns: columns)
-    bytes = (mask ?? MaskBits(keepingAll: rows, columns: columns)).bytes
+    bytes = (tensor?.mask?.bits ?? MaskBits(keepingAll: rows, columns: columns)).bytes
     original = bytes
+    possible = tensor?.weights.madeUnder?.bytes
   }
 
-  var mask: MaskBits? { MaskBits(rows: rows, columns: columns, bytes: bytes) }
-  var changed: Int { zip(bytes, original).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount } }
+  private var result: [UInt8] { possible.map { zip(bytes, $0).map { $0 & $1 } } ?? bytes }
+  var mask: MaskBits? { MaskBits(rows: rows, columns: columns, bytes: result) }
+  var changed: Int { zip(result, original).reduce(0) { $0 + ($1.0 ^ $1.1).nonzeroBitCount } }
 
   /// Changes the bits of a region; returns what is wrong with it instead, if something is.
   mutating func apply(_ verb: MaskEdit.Verb, _ region: Region) -> String? {

@@ -11,7 +11,7 @@ package struct FormBytes: Sendable, Equatable {
   package var dense: Int
   /// The weights that are kept, one bit a weight, and a 64-bit offset a row (compressed-tensors' sparse bitmask).
   package var bitmask: Int
-  /// Every weight of the rows and columns that are left when whole heads and neurons are cut out.
+  /// Every weight of the rows and columns that prune/shrink leaves.
   package var shrunk: Int
 
   package init(dense: Int, bitmask: Int, shrunk: Int) {
@@ -30,40 +30,34 @@ package struct FormBytes: Sendable, Equatable {
 struct FormCounter {
   private let state: ModelState
   private let masks: OrderedDictionary<String, MaskBits>
-  /// Rows and columns of each tensor that go with heads and neurons of which nothing is left.
-  private let cuts: [String: (rows: Int, columns: Int)]
+  /// What prune/shrink leaves of each tensor; nothing of one that is not there.
+  private let left: [String: TensorCut]
+  /// Whether a head, a neuron, a channel or a layer is gone.
+  let cutsUnits: Bool
 
   /// - Parameter masks: new ones; the other tensors have the revision's.
   init(_ state: ModelState, masks: OrderedDictionary<String, MaskBits>) {
     self.state = state
     self.masks = masks
-    var cuts: [String: (rows: Int, columns: Int)] = [:]
-    let all = state.revision.tensors.compactMapValues { $0.mask?.bits }.merging(masks) { _, new in new }
-    let kept = all.mapValues(KeptLines.init)
-    for layer in 0..<state.transformer.shape.layers {
-      let counts = state.transformer.unitCounts(layer: layer)
-      /// Units of a kind, none if one of their tensors has no mask.
-      func masked(_ count: Int, _ unit: (Int) -> StructuralUnit) -> [StructuralUnit] {
-        let tensors = state.transformer.slices(of: unit(0), layer: layer).map(\.tensor)
-        return tensors.allSatisfy { kept[$0] != nil } ? (0..<count).map(unit) : []
-      }
-      for unit in masked(counts.heads, StructuralUnit.head) + masked(counts.neurons, StructuralUnit.neuron) {
-        let slices = state.transformer.slices(of: unit, layer: layer)
-        guard slices.allSatisfy({ kept[$0.tensor]?.keepNothing(of: $0) == true }) else { continue }
-        for slice in slices {
-          if slice.axis == .rows {
-            cuts[slice.tensor, default: (0, 0)].rows += slice.range.count
-          } else {
-            cuts[slice.tensor, default: (0, 0)].columns += slice.range.count
-          }
-        }
-      }
+    // What shrinking would say of them it says when it is asked.
+    let diagnostics = Diagnostics(), model = state.transformer
+    let kept = LiveUnits(state, masks: masks, diagnostics: diagnostics)
+      .kept(in: model, uniform: false, diagnostics: diagnostics)
+    cutsUnits = kept.widths != model.widths
+    var left: [String: TensorCut] = [:]
+    for cut in model.cuts(kept).values { left[cut.source] = cut }
+    for (name, tensor) in state.revision.tensors {
+      guard let map = tensor.biasOf, let cut = left[map] else { continue }
+      left[name] = TensorCut(source: name, rows: nil, columns: cut.rows)
     }
-    self.cuts = cuts
+    self.left = left
   }
 
-  /// Whether a head or a neuron is gone.
-  var cutsUnits: Bool { !cuts.isEmpty }
+  /// Elements of a tensor that prune/shrink leaves.
+  private func shrunkCount(_ name: String, _ view: TensorView) -> Int {
+    guard let cut = left[name] else { return 0 }
+    return (cut.rows?.count ?? view.rows) * (cut.columns?.count ?? view.columns)
+  }
 
   /// Bytes of a tensor. Block-quantised weights count as the f32 that they are exported as.
   func bytes(_ name: String) -> FormBytes {
@@ -71,11 +65,10 @@ struct FormCounter {
     let view = tensor.weights.view, size = view.dtype.blockElements == 1 ? view.dtype.blockBytes : 4
     let dense = size * view.elementCount
     let mask = masks[name] ?? tensor.mask?.bits
-    let cut = cuts[name] ?? (0, 0)
     return FormBytes(
       dense: dense,
       bitmask: mask.map { size * $0.keptCount + $0.bytes.count + 8 * $0.rows } ?? dense,
-      shrunk: size * (view.rows - cut.rows) * (view.columns - cut.columns))
+      shrunk: size * shrunkCount(name, view))
   }
 
   /// All tensors of the model.
@@ -92,26 +85,12 @@ struct FormCounter {
   /// Multiplications of a token with the matrices that it goes through, all of them and what is left.
   var multiplications: (dense: Int, shrunk: Int) {
     let model = state.transformer
-    func sum(_ count: (_ rows: Int, _ columns: Int, _ cut: (rows: Int, columns: Int)) -> Int) -> Int {
+    func sum(_ count: (String, TensorView) -> Int) -> Int {
       model.bytesPerToken { name in
         guard let view = state.revision.tensors[name]?.weights.view, view.shape.count == 2 else { return 0 }
-        return count(view.rows, view.columns, cuts[name] ?? (0, 0))
+        return count(name, view)
       }
     }
-    return (sum { rows, columns, _ in rows * columns }, sum { ($0 - $2.rows) * ($1 - $2.columns) })
-  }
-}
-
-/// Which rows and columns of a mask keep something.
-private struct KeptLines {
-  private let rows, columns: [Bool]
-
-  init(_ mask: MaskBits) {
-    rows = mask.keptRows
-    columns = mask.keptColumns
-  }
-
-  func keepNothing(of slice: WeightSlice) -> Bool {
-    slice.range.allSatisfy { slice.axis == .rows ? !rows[$0] : !columns[$0] }
+    return (sum { $1.elementCount }, sum(shrunkCount))
   }
 }

@@ -51,7 +51,8 @@ package func allocate(
   }
   switch target {
   case .ratio: return sparsities.mapValues { .ratio($0) }
-  case .pattern(_, let size): return patterns(sparsities, of: size, tensors: tensors)
+  case .pattern(_, let size):
+    return patterns(sparsities, of: size, tensors: tensors, pinned: pinned, holdsTotal: request.holdsTotal)
   }
 }
 
@@ -91,7 +92,7 @@ private func reportNothingToShare(
     diagnostics.add(
       Diagnostic(
         .warning, kind: "totalNotHeld",
-        "What `modules` pins covers every tensor, so nothing is left to make up for it: they lose \(lost / all) "
+        "What `modules` pins covers every tensor, so nothing is left to make up for it: they lose \(words(lost / all)) "
           + "together, and not \(total). Pin fewer tensors, or set `holdTotal` to false."))
   }
   if let allocator = request.allocator {
@@ -101,6 +102,9 @@ private func reportNothingToShare(
         "What `modules` pins covers every tensor: \(allocator.id) had nothing to share out."))
   }
 }
+
+/// A ratio for people, to six places.
+private func words(_ ratio: Double) -> String { "\((ratio * 1e6).rounded() / 1e6)" }
 
 /// Weights that pins take, and all weights.
 private func weights(
@@ -123,7 +127,7 @@ private func ratio(
   let ratio = (total * all - lost) / left
   guard ratio > -1e-9, ratio < 1 + 1e-9 else {
     throw .allocationImpossible(
-      reason: "with what `modules` pins, the other tensors would have to lose \(ratio) of their weights for a total of "
+      reason: "with what `modules` pins, the other tensors would have to lose \(words(ratio)) of their weights for a total of "
         + "\(total). Pin fewer tensors, change the sparsity, or set `holdTotal` to false")
   }
   return min(1, max(0, ratio))
@@ -139,16 +143,21 @@ extension SparsityTarget {
   }
 }
 
-/// N of every `size` for each tensor, rounded so that the total is met as nearly as whole N allow: all down first, then
-/// up where most is missing.
+/// N of every `size` for each tensor. Pins take the nearest; the others are rounded so that the total is met as nearly as
+/// whole N allow: all down first, then up where most is missing.
+/// - Parameter holdsTotal: whether the others make up for the rounding of pins too.
 private func patterns(
-  _ sparsities: [String: Double], of size: Int, tensors: OrderedDictionary<String, PrunableTensor>
+  _ sparsities: [String: Double], of size: Int, tensors: OrderedDictionary<String, PrunableTensor>,
+  pinned: [String: Double], holdsTotal: Bool
 ) -> [String: SparsityTarget] {
+  let isPinned = tensors.keys.map { pinned[$0] != nil }
   let exact = tensors.values.map { (sparsities[$0.name] ?? 0) * Double(size) }
-  var counts = exact.map { Int(($0 + 1e-9).rounded(.down)) }
+  var counts = zip(exact, isPinned).map { Int($1 ? $0.rounded() : ($0 + 1e-9).rounded(.down)) }
   let elements = tensors.values.map { Double($0.elementCount) / Double(size) }
-  var missing = zip(zip(exact, counts), elements).reduce(0.0) { $0 + ($1.0.0 - Double($1.0.1)) * $1.1 }
-  let order = exact.indices.sorted { a, b in
+  var missing = exact.indices.filter { holdsTotal || !isPinned[$0] }.reduce(0.0) { sum, index in
+    sum + (exact[index] - Double(counts[index])) * elements[index]
+  }
+  let order = exact.indices.filter { !isPinned[$0] }.sorted { a, b in
     let (x, y) = (exact[a] - Double(counts[a]), exact[b] - Double(counts[b]))
     return x == y ? a < b : x > y
   }

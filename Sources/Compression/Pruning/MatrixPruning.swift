@@ -2,6 +2,7 @@
 
 import OrderedCollections
 package import Tensors
+package import Workspace
 
 /// The steps of a plan on some matrices, with what they share.
 package struct MatrixPruning {
@@ -10,11 +11,18 @@ package struct MatrixPruning {
   /// Polled between matrices; progress is the caller's matter.
   let monitor: Monitor
   let diagnostics: Diagnostics
+  /// Of tensors whose weights an edit has given anew: what they have. The rest is 0 under every mask.
+  private let remains: [String: MaskBits]
   private let scratch: FloatBuffer
 
-  /// - Parameter monitor: its cancellation is obeyed.
-  package init(_ plan: PruningPlan, compute: Compute, cancellation: Cancellation, diagnostics: Diagnostics) {
+  /// - Parameters:
+  ///   - revision: what is pruned.
+  ///   - cancellation: obeyed.
+  package init(
+    _ plan: PruningPlan, of revision: Revision, compute: Compute, cancellation: Cancellation, diagnostics: Diagnostics
+  ) {
     self.plan = plan
+    remains = plan.tensors.keys.reduce(into: [:]) { $0[$1] = revision.tensors[$1]?.weights.madeUnder }
     self.compute = compute
     monitor = Monitor(cancellation: cancellation)
     self.diagnostics = diagnostics
@@ -53,7 +61,8 @@ package struct MatrixPruning {
       let scores = try withExtendedLifetime(last) {
         try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
       }
-      let mask = try selectMask(scores, target: target, group: plan.group, ties: plan.ties, pool: compute.pool)
+      let mask = remaining(
+        try selectMask(scores, target: target, group: plan.group, ties: plan.ties, pool: compute.pool), of: tensor)
       let budget = Budget(
         target: target, group: plan.group, round: round, roundsLeft: rounds.count - 1 - round)
       let pruned = try finish(tensor, input, mask: mask, scores: scores, budget: budget, from: last)
@@ -70,7 +79,7 @@ package struct MatrixPruning {
     scores: ScoreMatrix?
   ) throws -> PrunedTensor {
     try finish(
-      tensor, input(tensor, of: weights, statistics: statistics), mask: mask, scores: scores,
+      tensor, input(tensor, of: weights, statistics: statistics), mask: remaining(mask, of: tensor), scores: scores,
       budget: Budget(target: plan.target(of: tensor.name), group: plan.group), from: nil)
   }
 
@@ -120,7 +129,7 @@ package struct MatrixPruning {
           input, budget: budget, scores: scores, parameters: refiner.values, kept: kept.values, monitor: monitor,
           diagnostics: diagnostics)
       }
-      mask = kept.mask(pool: compute.pool)
+      mask = remaining(kept.mask(pool: compute.pool), of: tensor)
     }
     guard let compensator = plan.compensator else { return PrunedTensor(mask: mask) }
     let weights = FloatBuffer(count: tensor.elementCount)
@@ -139,6 +148,20 @@ package struct MatrixPruning {
     return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
   }
 
+  /// The mask without what the tensor's weights do not have; says so if that is more than was to go.
+  private func remaining(_ mask: MaskBits, of tensor: PrunableTensor) -> MaskBits {
+    guard let made = remains[tensor.name] else { return mask }
+    let result = mask.intersection(made), more = mask.keptCount - result.keptCount
+    if more > 0 {
+      diagnostics.add(
+        Diagnostic(
+          .warning, kind: "staysPruned", tensor: tensor.name,
+          "More of \(tensor.name) is pruned than was asked for: its weights were given anew without what they had lost, and "
+            + "no mask brings that back. Check out a revision from before that."))
+    }
+    return result
+  }
+
   private func solve(
     _ tensors: [PrunableTensor], with solver: Configured<any Solver>, of weights: any WeightSource,
     statistics: (PrunableTensor) throws -> MatrixStatistics
@@ -147,7 +170,7 @@ package struct MatrixPruning {
     if tensors.allSatisfy({ plan.target(of: $0.name).prunesNothing(of: $0.elementCount) }) {
       return OrderedDictionary(
         uniqueKeysWithValues: tensors.map {
-          ($0.name, PrunedTensor(mask: MaskBits(keepingAll: $0.rows, columns: $0.columns)))
+          ($0.name, PrunedTensor(mask: remaining(MaskBits(keepingAll: $0.rows, columns: $0.columns), of: $0)))
         })
     }
     // All are needed at a time, so each has a place of its own for the old weights and for the new.
@@ -173,7 +196,7 @@ package struct MatrixPruning {
     try monitor.checkCancelled()
     var pruned: OrderedDictionary<String, PrunedTensor> = [:]
     for (tensor, place) in zip(tensors, places) {
-      let mask = place.kept.mask(pool: compute.pool)
+      let mask = remaining(place.kept.mask(pool: compute.pool), of: tensor)
       place.new.clear(prunedBy: mask, pool: compute.pool)
       pruned[tensor.name] = PrunedTensor(mask: mask, weights: place.new)
     }

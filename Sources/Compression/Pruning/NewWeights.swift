@@ -65,7 +65,7 @@ extension ModelState {
         tensors[name] = bias
       } else if let new = pruned[name] {
         let weights = new.view(of: old.weights.view).map { WeightsBlob($0, madeUnder: new.mask) } ?? old.weights
-        tensors[name] = StoredTensor(weights: weights, mask: MaskBlob(new.mask), biasOf: old.biasOf)
+        tensors[name] = StoredTensor(weights: weights, biasOf: old.biasOf).with(mask: MaskBlob(new.mask))
         let added = biasName(ofMap: name)
         if let bias = newBiases[added], bias.biasOf == name, revision.tensors[added] == nil {
           tensors[added] = bias

@@ -20,7 +20,7 @@ package func pruneAtOnce(
     compute: compute, monitor: monitor.part(0...0.6))
   let part = monitor.part(0.6...1)
   let matrices = MatrixPruning(
-    plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
+    plan, of: state.revision, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
   let globalMasks = try masksOfAll(state, plan: plan, matrices: matrices, known: known, monitor: part)
   var pruned: OrderedDictionary<String, PrunedTensor> = [:]
   for layer in 0..<state.transformer.shape.layers {

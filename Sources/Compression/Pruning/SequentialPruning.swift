@@ -87,7 +87,7 @@ private final class SequentialRun {
     before = FloatBuffer(count: hidden.count)
     dense = comparesWithDense ? FloatBuffer(count: hidden.count) : nil
     matrices = MatrixPruning(
-      plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
+      plan, of: state.revision, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
   }
 
   func callAsFunction() throws -> PruningResult {

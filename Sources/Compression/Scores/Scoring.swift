@@ -54,7 +54,7 @@ package func score(
   var plan = PruningPlan(criterion: criterion, target: .ratio(0), group: .matrix, tensors: tensors)
   plan.terms = request.terms
   let matrices = MatrixPruning(
-    plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
+    plan, of: state.revision, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
   let part = monitor.part(start...0.9)
   var scores: OrderedDictionary<String, ScoreMatrix> = [:]
   for tensor in tensors.values {

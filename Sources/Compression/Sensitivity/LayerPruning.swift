@@ -74,7 +74,7 @@ final class LayerPruning: LayerChange {
       method: request.method, target: try SparsityTarget(ratio: sparsity), group: request.group, tensors: own)
     try requireMemory(plan.newWeightBytes + plan.scratchBytes, for: "Pruning the tensors of layer \(layer)")
     let matrices = MatrixPruning(
-      plan, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
+      plan, of: state.revision, compute: compute, cancellation: monitor.cancellation, diagnostics: diagnostics)
     var pruned: OrderedDictionary<String, PrunedTensor> = [:]
     for input in state.transformer.linearInputs(layer: layer) {
       let readers = input.tensors.compactMap { own[$0] }

@@ -1,6 +1,7 @@
 // The loss of a model with one layer changed, layer by layer and ratio by ratio. (Torch-Pruning's and NNI's sensitivity
 // analysis; Han et al. 2015, section 4, for the idea of a threshold a layer from it.)
 
+import OrderedCollections
 package import Tensors
 import Transformers
 import Workspace
@@ -52,12 +53,19 @@ package struct SensitivityQuestion: Sendable {
     return pruning.calibration?.digest == windows.dataset.digest
   }
 
-  /// - Throws: `CompressionError.layerNotFound` for the first of `layers` that the model does not have.
+  /// The layers that can be asked about, ascending: those of which something would be pruned.
+  package var layers: [Int] {
+    pruning.map { Set($0.tensors.values.map(\.layer)).sorted() } ?? Array(0..<state.transformer.shape.layers)
+  }
+
+  /// - Throws: `CompressionError` for the first of `layers` that the model does not have, or of which nothing would be
+  ///   pruned.
   package func require(_ layers: [Int]) throws(CompressionError) {
-    let all = state.transformer.shape.layers
+    let all = state.transformer.shape.layers, known = Set(self.layers)
     if let outside = layers.first(where: { !(0..<all).contains($0) }) {
       throw .layerNotFound(layer: outside, layers: all)
     }
+    if let untouched = layers.first(where: { !known.contains($0) }) { throw .layerNotChosen(layer: untouched) }
   }
 
   /// Finds the points of `table` that are not known yet, and tells each as it is found.

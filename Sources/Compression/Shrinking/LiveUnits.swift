@@ -19,9 +19,12 @@ struct LiveUnits {
   let layers: [Layer]
   let channels: [Bool]
 
-  init(_ state: ModelState, diagnostics: Diagnostics) {
+  /// - Parameter masks: new ones; the other tensors have the revision's.
+  init(
+    _ state: ModelState, masks: OrderedDictionary<String, MaskBits> = [:], diagnostics: Diagnostics
+  ) {
     let model = state.transformer
-    func mask(_ name: String) -> MaskBits? { state.revision.tensors[name]?.mask?.bits }
+    func mask(_ name: String) -> MaskBits? { masks[name] ?? state.revision.tensors[name]?.mask?.bits }
     func kept(_ name: String, _ axis: WeightSlice.Axis, count: Int) -> [Bool] {
       guard let mask = mask(name) else { return [Bool](repeating: true, count: count) }
       return axis == .rows ? mask.keptRows : mask.keptColumns

@@ -50,7 +50,7 @@ extension ServerContext {
       let allocation = try change.pruning.allocation.map { try self.allocation($0, of: model) }
       return try change.targets.map { target in
         let plan = try plan(change.pruning, target: try SparsityTarget(target), of: model, state)
-        if let fit = plan.blockCompensator { throw CompressionError.blockFitNeedsSequence(plugin: fit.id) }
+        if let fit = plan.blockCompensator { throw CompressionError.blockFitNotPreviewed(plugin: fit.id) }
         return (plan.target.description, .pruning(plan, allocation: allocation))
       }
     }

@@ -84,10 +84,27 @@ struct PruningWork: Sendable {
           state, plan: plan, dataset: dataset, store: store, compute: compute, monitor: rest, diagnostics: diagnostics)
       }
     try model.checkpoint.requireIntact()
+    diagnostics.reportRestored(from: state.revision, by: result.masks)
     let revision = model.history.commit(
       operation(plan, params, allocation: allocation, dataset: dataset, sequential: sequential),
       tensors: state.replacing(result.tensors))
     return (revision, result, diagnostics)
+  }
+}
+
+extension Diagnostics {
+  /// Says how many weights that masks of `revision` prune the new ones keep again.
+  fileprivate func reportRestored(from revision: Revision, by masks: OrderedDictionary<String, MaskBits>) {
+    let restored = masks.reduce(0) { sum, new in
+      guard let old = revision.tensors[new.key]?.mask else { return sum }
+      return sum + new.value.keptCount - new.value.intersection(old.bits).keptCount
+    }
+    guard restored > 0 else { return }
+    add(
+      Diagnostic(
+        .warning, kind: "weightsRestored",
+        "\(restored) weights that \(revision.id) prunes are kept again: the masks of a run take the place of those before. To "
+          + "prune further, ask for more than is pruned; to prune a smaller model, make it by prune/shrink first."))
   }
 }
 
@@ -110,6 +127,11 @@ extension ServerContext {
       try compensate(&plan, with: params.compensation ?? own ?? [])
       if plan.group == .global, let after = plan.refiner?.id ?? plan.compensator?.id {
         throw CompressionError.groupNotContinued(plugin: after)
+      }
+      if let rounds = params.rounds, rounds > 1, plan.compensator == nil {
+        throw JSONFieldError(
+          .outOfRange, path: "params.rounds", expected: "nothing, or 1, without a compensator: rounds compensate in turns",
+          given: JSON(rounds))
       }
       plan.rounds = plan.compensator == nil ? 1 : params.rounds ?? criterion.description.rounds
     case .solver(let solver):

@@ -35,7 +35,7 @@ struct LoadedSensitivity: Sendable {
 private func sensitivity(_ params: EvaluateSensitivity.Params, _ context: ServerContext) throws -> Plan {
   let model = try context.model(params.model)
   let question = try context.question(params, model)
-  let layers = params.layers ?? Array(0..<model.transformer.shape.layers)
+  let layers = params.layers ?? question.layers
   try question.require(layers)
   let sparsities = question.pruning == nil ? [1] : params.sparsities
   let compute = try context.compute()

@@ -114,6 +114,9 @@ func applyUnits(_ units: UnitScores, _ params: MaskApply.Params, _ context: Serv
     throw CompressionError.unitRequestInvalid(
       reason: "an allocation is for weights; the group \"global\" shares out units")
   }
+  if params.ties != Ties.first.rawValue {
+    throw CompressionError.unitRequestInvalid(reason: "of units with equal scores the first go; leave `ties` out")
+  }
   let group = params.group.flatMap(MaskGroup.init) ?? units.defaultGroup
   return .work(.interactive) { monitor in
     let start = monotonicSeconds(), diagnostics = Diagnostics()
