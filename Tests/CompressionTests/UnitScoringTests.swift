@@ -128,6 +128,8 @@ import Workspace
       #expect(throws: CompressionError.self) { try body() }?.kind
     }
     #expect(kind { try heads.scores(model, .width, dataset: dataset) } == "unitUnknown")
+    let refusal = #expect(throws: CompressionError.self) { try heads.scores(model, .width, dataset: dataset) }
+    #expect(refusal?.message.contains("\"width\"; it scores head.") == true)
     #expect(kind { try heads.scores(model, .head) } == "datasetRequired")
     #expect(kind { try CustomUnits { _ in [] }.scores(model, .layer) } == "datasetRequired")
     for bad in [[Double.nan], []] {

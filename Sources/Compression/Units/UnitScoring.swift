@@ -19,9 +19,9 @@ extension Configured where Method == any UnitSelector {
 
   /// - Throws: `CompressionError` if the selector does not know these units, or cannot do without data.
   package func require(_ target: UnitTarget, hasDataset: Bool) throws(CompressionError) {
-    if let stranger = target.kinds.first(where: { !description.units.contains($0) }) {
+    guard target.kinds.allSatisfy(description.units.contains) else {
       throw .unitUnknown(
-        plugin: id, unit: stranger.rawValue,
+        plugin: id, unit: target.rawValue,
         known: UnitKind.allCases.filter(description.units.contains).map(\.rawValue))
     }
     if needsData(target), !hasDataset { throw .datasetRequired(plugin: id) }
