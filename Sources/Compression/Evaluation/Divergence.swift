@@ -101,8 +101,9 @@ func divergence(
     reference: Perplexity(perWindow: losses[1], tokens: windows.predictedTokens, weights: windows.weights))
 }
 
-/// Rows of which both logits exist at a time: 32 MiB a side, and enough that products have their speed.
-private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 23) / vocabulary / 16 * 16)) }
+/// Rows of which both logits exist at a time: 128 MiB a side. The head is decoded and packed anew for each such block,
+/// which at 32 rows of a vocabulary of 262,144 took longer than the products themselves.
+private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 25) / vocabulary / 16 * 16)) }
 
 /// The predicted positions of a batch, in order.
 private func compare(

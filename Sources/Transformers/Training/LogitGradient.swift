@@ -28,8 +28,8 @@ struct LogitGradient {
   /// Rows whose logits exist at a time, at least 1.
   let height: Int
 
-  /// Logits that exist at a time: 32 MiB.
-  private static let elements = 1 << 23
+  /// Logits that exist at a time: 128 MiB.
+  private static let elements = 1 << 25
 
   /// The height for a vocabulary: as many rows as products need for their speed, and no more than fit.
   static func height(vocabulary: Int) -> Int { max(16, min(512, elements / vocabulary / 16 * 16)) }
