@@ -151,17 +151,18 @@ final class LoadedRun: Sendable {
     }
     let validations = [before, try? after.get()].compactMap(\.self)
     let facts = note(metrics, validations, seconds: monotonicSeconds() - start)
-    func miss(_ kind: String, _ what: String, _ error: any Error) {
-      fail(error)
-      diagnostics.add(
-        Diagnostic(
-          .error, kind: kind, "Step \(metrics.step) was taken, and not \(what): \(ResponseError(error).message)"))
+    func words(_ missing: String, _ error: any Error) -> String {
+      "Step \(metrics.step) was taken, and not \(missing): \(ResponseError(error).message)"
     }
-    if case .failure(let error) = after, !(error is Cancelled) { miss("stepNotValidated", "validated", error) }
+    if case .failure(let error) = after, !(error is Cancelled) {
+      fail(error)
+      diagnostics.add(Diagnostic(.error, kind: "stepNotValidated", words("validated", error)))
+    }
     do {
       try keeping?.note(run, params: params, metrics, validations)
     } catch {
-      miss("stepNotKept", "written down", error)
+      fail(error)
+      diagnostics.add(Diagnostic(.error, kind: "stepNotKept", words("written down", error)))
     }
     return facts
   }
