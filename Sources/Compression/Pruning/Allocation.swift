@@ -127,8 +127,8 @@ private func ratio(
   let ratio = (total * all - lost) / left
   guard ratio > -1e-9, ratio < 1 + 1e-9 else {
     throw .allocationImpossible(
-      reason: "with what `modules` pins, the other tensors would have to lose \(words(ratio)) of their weights for a total of "
-        + "\(total). Pin fewer tensors, change the sparsity, or set `holdTotal` to false")
+      reason: "with what `modules` pins, the other tensors would have to lose \(words(ratio)) of their weights for a "
+        + "total of \(total). Pin fewer tensors, change the sparsity, or set `holdTotal` to false")
   }
   return min(1, max(0, ratio))
 }

@@ -156,8 +156,8 @@ package struct MatrixPruning {
       diagnostics.add(
         Diagnostic(
           .warning, kind: "staysPruned", tensor: tensor.name,
-          "More of \(tensor.name) is pruned than was asked for: its weights were given anew without what they had lost, and "
-            + "no mask brings that back. Check out a revision from before that."))
+          "More of \(tensor.name) is pruned than was asked for: its weights were given anew without what they had "
+            + "lost, and no mask brings that back. Check out a revision from before that."))
     }
     return result
   }

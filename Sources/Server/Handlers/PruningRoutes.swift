@@ -103,8 +103,8 @@ extension Diagnostics {
     add(
       Diagnostic(
         .warning, kind: "weightsRestored",
-        "\(restored) weights that \(revision.id) prunes are kept again: the masks of a run take the place of those before. To "
-          + "prune further, ask for more than is pruned; to prune a smaller model, make it by prune/shrink first."))
+        "\(restored) weights that \(revision.id) prunes are kept again: the masks of a run take the place of those "
+          + "before. To prune further, ask for more than is pruned; to prune a smaller model, make it by prune/shrink first."))
   }
 }
 
@@ -130,8 +130,8 @@ extension ServerContext {
       }
       if let rounds = params.rounds, rounds > 1, plan.compensator == nil {
         throw JSONFieldError(
-          .outOfRange, path: "params.rounds", expected: "nothing, or 1, without a compensator: rounds compensate in turns",
-          given: JSON(rounds))
+          .outOfRange, path: "params.rounds",
+          expected: "nothing, or 1, without a compensator: rounds compensate in turns", given: JSON(rounds))
       }
       plan.rounds = plan.compensator == nil ? 1 : params.rounds ?? criterion.description.rounds
     case .solver(let solver):
