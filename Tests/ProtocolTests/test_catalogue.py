@@ -180,6 +180,10 @@ def test_what_new_weights_lack_stays_pruned(prepared):
         prepared.call("mask/undo", MODEL)
     further = prepared.call("prune/run", {**MAGNITUDE, "modules": UP, "sparsity": 0.7})
     assert further["diagnostics"] == [] and abs(further["sparsity"] - 0.7) < 1e-3
+    prepared.call("mask/undo", MODEL)
+    # The first rounds ask for less than is pruned, the last for more.
+    rounds = prepared.call("prune/run", {**WANDA, "modules": UP, "sparsity": 0.7, "plugin": "mama", "rounds": 8})
+    assert "staysPruned" not in {d["kind"] for d in rounds["diagnostics"]} and abs(rounds["sparsity"] - 0.7) < 1e-2
     prepared.call("revision/checkout", {**MODEL, "target": "r0"})
 
 

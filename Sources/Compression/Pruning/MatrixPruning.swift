@@ -61,8 +61,11 @@ package struct MatrixPruning {
       let scores = try withExtendedLifetime(last) {
         try criterion.score(current, monitor: monitor, diagnostics: diagnostics)
       }
+      // First of all goes what is gone: a compensator may have left there what it would be worth.
+      if let made = remains[tensor.name] { scores.sink(whatIsPrunedBy: made) }
       let mask = remaining(
-        try selectMask(scores, target: target, group: plan.group, ties: plan.ties, pool: compute.pool), of: tensor)
+        try selectMask(scores, target: target, group: plan.group, ties: plan.ties, pool: compute.pool), of: tensor,
+        isFinal: round == rounds.count - 1)
       let budget = Budget(
         target: target, group: plan.group, round: round, roundsLeft: rounds.count - 1 - round)
       let pruned = try finish(tensor, input, mask: mask, scores: scores, budget: budget, from: last)
@@ -148,11 +151,12 @@ package struct MatrixPruning {
     return PrunedTensor(mask: mask, weights: weights, bias: bias.isEmpty ? nil : bias)
   }
 
-  /// The mask without what the tensor's weights do not have; says so if that is more than was to go.
-  private func remaining(_ mask: MaskBits, of tensor: PrunableTensor) -> MaskBits {
+  /// The mask without what the tensor's weights do not have. Says so if that is more than was to go in the end: the rounds
+  /// before the last ask for less.
+  private func remaining(_ mask: MaskBits, of tensor: PrunableTensor, isFinal: Bool = true) -> MaskBits {
     guard let made = remains[tensor.name] else { return mask }
     let result = mask.intersection(made), more = mask.keptCount - result.keptCount
-    if more > 0 {
+    if isFinal, more > 0 {
       diagnostics.add(
         Diagnostic(
           .warning, kind: "staysPruned", tensor: tensor.name,
@@ -237,6 +241,17 @@ extension SparsityTarget {
   func check(_ tensor: PrunableTensor) throws(CompressionError) {
     if case .pattern(_, let size) = self, tensor.columns % size != 0 {
       throw .patternDoesNotDivide(pattern: description, tensor: tensor.name, columns: tensor.columns)
+    }
+  }
+}
+
+extension ScoreMatrix {
+  /// Makes the scores that `mask` prunes lower than all others.
+  fileprivate func sink(whatIsPrunedBy mask: MaskBits) {
+    for row in 0..<rows {
+      for column in 0..<columns where mask.bytes[row * mask.rowBytes + column / 8] >> (column % 8) & 1 == 0 {
+        values.pointer[row * columns + column] = -.greatestFiniteMagnitude
+      }
     }
   }
 }
