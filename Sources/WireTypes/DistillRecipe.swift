@@ -100,11 +100,16 @@ package enum DistillRecipe: Method {
   package struct StageFacts: Sendable {
     let json: JSON
 
-    /// - Parameter metrics: of the last step of a stage that teaches.
-    package init(stage: String, revision: String, sparsity: Double, metrics: StepFacts?, seconds: Double) {
+    /// - Parameters:
+    ///   - metrics: of the last step of a stage that teaches.
+    ///   - validations: those of all its steps.
+    package init(
+      stage: String, revision: String, sparsity: Double, metrics: StepFacts?, validations: [ValidationFacts],
+      seconds: Double
+    ) {
       json = [
         "stage": JSON(stage), "revision": JSON(revision), "sparsity": JSON(sparsity),
-        "metrics": metrics?.json ?? .null, "seconds": JSON(seconds),
+        "metrics": metrics?.json ?? .null, "validations": .array(validations.map(\.json)), "seconds": JSON(seconds),
       ]
     }
 

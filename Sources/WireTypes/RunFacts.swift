@@ -73,6 +73,8 @@ package struct ValidationFacts: Sendable {
 /// What a step did.
 package struct StepFacts: Sendable {
   package let json: JSON
+  /// Those of the step.
+  package let validations: [ValidationFacts]
 
   /// - Parameters:
   ///   - loss: as it is minimised, in nats, before the step.
@@ -86,12 +88,13 @@ package struct StepFacts: Sendable {
     learningRate: Double, tokens: Int, totalTokens: Int, tokensPerSecond: Double, secondsLeft: Double?,
     teacherReused: Double, sparsity: Double, residentBytes: Int, seconds: Double
   ) {
+    self.validations = validations
     json = [
       "step": JSON(step), "epoch": JSON(epoch), "loss": wireNumber(loss),
       "parts": .object(JSONObject(parts.map { ($0.name, wireNumber($0.value)) })),
       "rewards": .object(JSONObject(rewards.map { ($0.name, wireNumber($0.value)) })),
-      "validations": .array(validations.map(\.json)), "balance": balance.map(wireNumber) ?? .null, "gradientNorm": wireNumber(gradientNorm),
-      "learningRate": JSON(learningRate), "tokens": JSON(tokens), "totalTokens": JSON(totalTokens),
+      "validations": .array(validations.map(\.json)), "balance": balance.map(wireNumber) ?? .null,
+      "gradientNorm": wireNumber(gradientNorm), "learningRate": JSON(learningRate), "tokens": JSON(tokens), "totalTokens": JSON(totalTokens),
       "tokensPerSecond": JSON(tokensPerSecond), "secondsLeft": secondsLeft.map(wireNumber) ?? .null,
       "teacherReused": JSON(teacherReused), "sparsity": JSON(sparsity), "residentBytes": JSON(residentBytes),
       "seconds": JSON(seconds),

@@ -250,6 +250,32 @@ def test_what_steps_find_is_told(runs):
     ends_well(runs)
 
 
+def test_a_student_that_cannot_be_validated(runs):
+    """The step that drives the weights out of range is taken, and answered as taken; the validation behind it fails, and
+    comes first when another step is asked for."""
+    runs.call("distill/start", {
+        **RUN, "name": "r", "steps": 60, "validation": {"dataset": "text", "everySteps": 1}, "explosion": 0,
+        "optimizer": {"weightDecay": 10}, "schedule": {"learningRate": 10, "shape": "constant", "warmupSteps": 0}})
+    found = runs.call("distill/step", {"run": "r", "steps": 60})
+    assert found["state"] == "failed" and 1 <= found["step"] == found["taken"] == found["metrics"]["step"] < 60
+    assert found["metrics"]["validations"] == []
+    assert ("error", "stepNotValidated") in [(d["severity"], d["kind"]) for d in found["diagnostics"]]
+    assert kind(runs, "distill/step", {"run": "r"}) == found["failure"]["kind"] == "nonFiniteLoss"
+    assert status(runs, "r")["step"] == found["step"]
+    ends_well(runs)
+
+
+def test_recipes_tell_the_curve_of_a_lesson(runs):
+    """Every validation of a stage is in its answer: before the first step, after each second one, after the last."""
+    lesson = {"dataset": "text", "steps": 3, "batch": 2, "validation": {"dataset": "text", "everySteps": 2}}
+    stages = [{"prune": {"plugin": "magnitude", "sparsity": 0.5}}, {"teach": lesson}]
+    pruned, taught = runs.call("distill/recipe", {"model": "m", "stages": stages})["stages"]
+    assert pruned["validations"] == [] and pruned["metrics"] is None
+    assert [found["step"] for found in taught["validations"]] == [0, 2, 3]
+    assert taught["validations"][-1] == taught["metrics"]["validations"][-1]
+    ends_well(runs)
+
+
 def test_recipes_find_faults_first(runs, tmp_path):
     """A lesson that cannot be given is found before anything is pruned."""
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "1+1="}\n')

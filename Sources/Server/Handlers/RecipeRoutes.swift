@@ -59,9 +59,10 @@ private func carryOut(
   _ diagnostics: Diagnostics
 ) throws -> DistillRecipe.StageFacts {
   let start = monotonicSeconds()
+  var validations: [ValidationFacts] = []
   func facts(_ word: String, _ revision: Revision, _ metrics: StepFacts? = nil) -> DistillRecipe.StageFacts {
     DistillRecipe.StageFacts(
-      stage: word, revision: revision.id, sparsity: revision.sparsity, metrics: metrics,
+      stage: word, revision: revision.id, sparsity: revision.sparsity, metrics: metrics, validations: validations,
       seconds: monotonicSeconds() - start)
   }
   switch stage {
@@ -76,7 +77,9 @@ private func carryOut(
       keeping: try RunKeeping(params, step: 0, subfolder: "stage-\(number)"))
     var last: StepFacts?
     for step in 1...loaded.steps {
-      last = try loaded.step(monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+      let done = try loaded.step(monitor: Monitor(cancellation: monitor.cancellation), diagnostics: diagnostics)
+      validations += done.validations
+      last = done
       monitor.report(Double(step) / Double(loaded.steps), "step \(step) of \(loaded.steps)")
     }
     loaded.end()
