@@ -33,18 +33,20 @@ extension Compute {
     precision: Precision = .fp32, cancellation: Cancellation
   ) throws(Cancelled) {
     if N <= Self.fewRows { return try fewRowsForward(tasks, x, rows: N, accumulate: accumulate, cancellation) }
+    var isFirst = true
     for task in tasks {
       try scratch.forEachPart(of: task.weights, pool: pool) { part, w throws(Cancelled) in
         try forwardPart(
-          task, part, w, x, rows: N, scratch: scratch, accumulate: accumulate, precision, cancellation)
+          task, part, w, x, rows: N, isFirst: isFirst, scratch: scratch, accumulate: accumulate, precision, cancellation)
+        isFirst = false
       }
     }
   }
 
-  /// The outputs `part` of a task, whose weights are `w`.
+  /// The outputs `part` of a task, whose weights are `w`. The first part of all finds the scratch without `x`.
   private func forwardPart(
     _ task: LinearTask, _ part: Range<Int>, _ w: UnsafePointer<Float>, _ x: MatrixRows, rows N: Int,
-    scratch: LinearScratch, accumulate: Bool, _ precision: Precision, _ cancellation: Cancellation
+    isFirst: Bool, scratch: LinearScratch, accumulate: Bool, _ precision: Precision, _ cancellation: Cancellation
   ) throws(Cancelled) {
     let I = task.weights.columns, bias = task.bias.map { $0.pointer + part.lowerBound }
     let out = MutableMatrixRows(task.out.pointer + part.lowerBound, stride: task.out.stride)
@@ -56,7 +58,8 @@ extension Compute {
     case .bf16:
       try product(
         out.pointer, ldc: out.stride, .rows(x.pointer, stride: x.stride), .rows(w, stride: I), m: N, n: part.count,
-        k: I, accumulate: accumulate, kernel: .fastest(.bf16), scratch: scratch.product, cancellation: cancellation)
+        k: I, accumulate: accumulate, leftIsAsBefore: !isFirst, kernel: .fastest(.bf16), scratch: scratch.product,
+        cancellation: cancellation)
       if let bias { addBias(out, bias, rows: N, columns: part.count) }
     }
   }

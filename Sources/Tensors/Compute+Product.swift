@@ -10,16 +10,20 @@ extension Compute {
   ///     dx (N, I, O): a = .rows(dy, stride: O),       b = .transposed(w, stride: I)
   ///     dw (O, I, N): a = .transposed(dy, stride: O), b = .transposed(x, stride: I)
   ///
-  /// - Parameter scratch: of one product at a time.
+  /// - Parameters:
+  ///   - scratch: of one product at a time.
+  ///   - leftIsAsBefore: `a`, m, k and the kernel are those of the product before in this scratch, so that `a` need not be
+  ///     packed again if it was in one part.
   /// - Throws: `Cancelled`; C is then partly written.
   package func product(
     _ c: UnsafeMutablePointer<Float>, ldc: Int, _ a: MatrixOperand, _ b: MatrixOperand, m: Int, n: Int, k: Int,
-    accumulate: Bool = false, kernel: ProductKernel, scratch: ProductScratch, cancellation: Cancellation
+    accumulate: Bool = false, leftIsAsBefore: Bool = false, kernel: ProductKernel, scratch: ProductScratch,
+    cancellation: Cancellation
   ) throws(Cancelled) {
     try Product(
       c: c, ldc: ldc, left: a, right: .values(b), m: m, n: n, k: k, kernel: kernel, pool: pool, scratch: scratch,
       cancellation: cancellation
-    ).run(accumulate: accumulate)
+    ).run(accumulate: accumulate, leftIsAsBefore: leftIsAsBefore)
   }
 
   /// The same with a right operand that is packed already: n, k and the kernel are those of `weights`.
@@ -64,16 +68,19 @@ private struct Product {
   private static let smallest = 1 << 20
 
   /// Parts in the order k, rows, columns; an operand that is one part is packed once for all.
-  func run(accumulate: Bool) throws(Cancelled) {
+  func run(accumulate: Bool, leftIsAsBefore: Bool = false) throws(Cancelled) {
     guard m > 0, n > 0 else { return }
-    let perWord = kernel.elementsPerWord
-    for deep in parts(k, Self.longest * perWord) {
+    let perWord = kernel.elementsPerWord, deepParts = parts(k, Self.longest * perWord)
+    for deep in deepParts {
       let steps = kernel.steps(deep.count)
       let columnParts = parts(n, wholePanels(kernel.panelColumns, steps))
-      for (place, rows) in parts(m, wholePanels(kernel.panelRows, steps)).enumerated() {
+      let rowParts = parts(m, wholePanels(kernel.panelRows, steps))
+      let leftIsThere = leftIsAsBefore && deepParts.count == 1 && rowParts.count == 1
+      for (place, rows) in rowParts.enumerated() {
         let a = scratch.leftWords(kernel.words(rows: rows.count, panel: kernel.panelRows, k: deep.count))
         for columns in columnParts {
-          let leftIsNew = columns.lowerBound == 0, rightIsNew = place == 0 || columnParts.count > 1
+          let leftIsNew = columns.lowerBound == 0 && !leftIsThere
+          let rightIsNew = place == 0 || columnParts.count > 1
           let b: UnsafePointer<UInt32>, bSteps: Int
           var tasks = leftIsNew
             ? packing(left.from(row: rows.lowerBound, k: deep.lowerBound), kernel.panelRows, rows.count, deep.count, a)

@@ -106,6 +106,27 @@ func productInDouble(_ a: [Float], _ b: [Float], _ start: [Float], m: Int, n: In
     }
   }
 
+  /// What is packed already is taken as it is, unless it had been packed in parts.
+  @Test(arguments: kernels.indices, [(33, 65), (4200, 1153)])
+  func theLeftOperandIsPackedOnce(index: Int, size: (m: Int, k: Int)) throws {
+    let kernel = Self.kernels[index], (m, k) = size, n = 3
+    let isOnePart = m * k < 1 << 21
+    let lefts = [0.5, -3].map { TestOperand([Float](repeating: $0, count: m * k), rows: m, k: k, .rows) }
+    let right = TestOperand([Float](repeating: 1, count: n * k), rows: n, k: k, .rows), scratch = ProductScratch()
+    func product(_ left: TestOperand, asBefore: Bool) throws -> [UInt32] {
+      let c = FloatBuffer(count: m * n)
+      try RowOperationTests.compute(threads: 2).product(
+        c.pointer, ldc: n, left.operand, right.operand, m: m, n: n, k: k, leftIsAsBefore: asBefore, kernel: kernel,
+        scratch: scratch, cancellation: Cancellation())
+      return c.values.map(\.bitPattern)
+    }
+    let first = try product(lefts[0], asBefore: false)
+    #expect(try product(lefts[0], asBefore: true) == first, "\(kernel.name)")
+    let second = try product(lefts[1], asBefore: true)
+    #expect((second == first) == isOnePart, "\(kernel.name) packs again what it has")
+    #expect(try product(lefts[1], asBefore: false) != first, "\(kernel.name)")
+  }
+
   /// Against inputs that are not rounded: |error| <= sum |a||b| (2^-8 + k 2^-24), for each factor is off by at most
   /// 2^-9 of itself.
   @Test(arguments: kernels.indices.filter { kernels[$0].precision == .bf16 })
