@@ -112,18 +112,19 @@ private final class SequentialRun {
   private func prune(layer: Int, errors: inout [Double]) throws -> OrderedDictionary<String, PrunedTensor> {
     let inputs = model.linearInputs(layer: layer)
     let observer = try LayerObserver(inputs, need: need, compute: compute)
+    let weights = decoded(layer, state.revision)
     for sequences in batches {
       let batch = batch(sequences)
       if let dense {
         try pass.layer(
-          layer, hidden: place(sequences, in: dense), batch: batch, weights: state.revision,
+          layer, hidden: place(sequences, in: dense), batch: batch, weights: weights,
           cancellation: monitor.cancellation,
           observer: need.contains(.crossGram) ? { observer.observeDense($0, $1, rows: $2) } : nil)
       }
       compute.copy(
         place(sequences, in: before), from: place(sequences, in: hidden), count: batch.tokens * model.shape.hiddenSize)
       try pass.layer(
-        layer, hidden: place(sequences, in: before), batch: batch, weights: state.revision,
+        layer, hidden: place(sequences, in: before), batch: batch, weights: weights,
         cancellation: monitor.cancellation,
         observer: { observer.observe($0, $1, rows: $2, sequences: batch.sequences) },
         leavingOutOutput: !options.layerErrors)
@@ -142,7 +143,7 @@ private final class SequentialRun {
       pruned.merge(site) { _, new in new }
     }
     try fitBlock(layer: layer, &pruned)
-    let edited = Edited(state.revision, pruned, biasNames: model.biasNames)
+    let edited = decoded(layer, Edited(state.revision, pruned, biasNames: model.biasNames))
     for sequences in batches {
       try pass.layer(
         layer, hidden: place(sequences, in: hidden), batch: batch(sequences), weights: edited,
@@ -195,6 +196,10 @@ private final class SequentialRun {
       new[index].clear(prunedBy: mask, pool: compute.pool)
       pruned[tensor.name]?.weights = new[index]
     }
+  }
+
+  private func decoded(_ layer: Int, _ weights: any WeightSource) -> DecodedLayer {
+    DecodedLayer(layer, of: model, weights: weights, batches: batches.count, pool: compute.pool)
   }
 
   private func batch(_ sequences: Range<Int>) -> Batch {

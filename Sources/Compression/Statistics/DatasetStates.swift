@@ -15,12 +15,14 @@ package final class DatasetStates {
   private let model: Transformer
   private let dataset: Dataset
   private let pass: ForwardPass
+  private let pool: ComputePool
 
   /// - Throws: `TransformerError` if the model cannot take the dataset's sequences.
   package init(_ model: Transformer, dataset: Dataset, compute: Compute) throws {
     try model.checkTokens(dataset.tokens, length: dataset.sequenceLength)
     self.model = model
     self.dataset = dataset
+    pool = compute.pool
     batches = sequenceBatches(sequences: dataset.sequences, length: dataset.sequenceLength, model: model)
     let largest = Batch(sequences: batches.first?.count ?? 1, length: dataset.sequenceLength)
     pass = model.makeForwardPass(batch: largest, compute: compute)
@@ -60,6 +62,7 @@ package final class DatasetStates {
     through layer: Int, weights: any WeightSource, observer: LayerObserver? = nil, cancellation: Cancellation,
     progress: (Double) -> Void = { _ in }
   ) throws(Cancelled) {
+    let weights = DecodedLayer(layer, of: model, weights: weights, batches: batches.count, pool: pool)
     for (index, sequences) in batches.enumerated() {
       let batch = batch(sequences)
       try pass.layer(
