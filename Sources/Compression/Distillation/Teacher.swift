@@ -34,6 +34,7 @@ package final class Teacher {
   private let largest: Batch
   private let pass: ForwardPass
   private let hidden: FloatBuffer
+  private let room = LogitRoom()
   private var captured: [FeatureSite: FloatBuffer] = [:]
   /// Sequences whose states did not have to be computed, and all that were asked for.
   package private(set) var reused = 0, asked = 0
@@ -78,7 +79,7 @@ package final class Teacher {
     }
     return TeacherLogits(
       model, hidden: hidden.pointer, rows: batch.batch.tokens, weights: state.revision, compute: compute,
-      precision: precision)
+      precision: precision, room: room)
   }
 
   /// The features of a site that was asked for: `[tokens, width]`.

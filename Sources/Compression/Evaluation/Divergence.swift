@@ -63,7 +63,7 @@ func divergence(
   for side in both { try windows.check(side.transformer) }
   let wider = both.map(\.transformer).max { $0.activationBytesPerToken < $1.activationBytesPerToken }
   let batches = windows.batches(wider ?? model.transformer), largest = windows.largest(batches)
-  let height = logitRows(vocabulary: vocabulary)
+  let height = LogitRoom.rows(vocabulary: vocabulary)
   let perToken = both.reduce(0) {
     $0 + $1.transformer.activationBytesPerToken + 8 * $1.transformer.shape.hiddenSize
   }
@@ -101,10 +101,6 @@ func divergence(
     reference: Perplexity(perWindow: losses[1], tokens: windows.predictedTokens, weights: windows.weights))
 }
 
-/// Rows of which both logits exist at a time: 128 MiB a side. The head is decoded and packed anew for each such block,
-/// which at 32 rows of a vocabulary of 262,144 took longer than the products themselves.
-private func logitRows(vocabulary: Int) -> Int { max(16, min(512, (1 << 25) / vocabulary / 16 * 16)) }
-
 /// The predicted positions of a batch, in order.
 private func compare(
   _ sides: [DivergenceSide], targets: [Int32], height: Int, compute: Compute, monitor: Monitor
@@ -131,6 +127,7 @@ private final class DivergenceSide {
   private let precision: Precision
   private let pass: ForwardPass
   let hidden: FloatBuffer
+  private let room = LogitRoom()
 
   init(_ model: EvaluatedModel, batch: Batch, precision: Precision, compute: Compute) {
     self.model = model
@@ -154,6 +151,6 @@ private final class DivergenceSide {
   func logits(rows: Int, compute: Compute) -> TeacherLogits {
     TeacherLogits(
       model.transformer, hidden: hidden.pointer, rows: rows, weights: model.weights, compute: compute,
-      precision: precision)
+      precision: precision, room: room)
   }
 }

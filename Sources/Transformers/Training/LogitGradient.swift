@@ -25,14 +25,9 @@ struct LogitGradient {
   let weights: any WeightSource
   let precision: Precision
   let scratch: LinearScratch
+  let room: LogitRoom
   /// Rows whose logits exist at a time, at least 1.
   let height: Int
-
-  /// Logits that exist at a time: 128 MiB.
-  private static let elements = 1 << 25
-
-  /// The height for a vocabulary: as many rows as products need for their speed, and no more than fit.
-  static func height(vocabulary: Int) -> Int { max(16, min(512, elements / vocabulary / 16 * 16)) }
 
   /// Adds the gradient of `hidden` to `dhidden` and those of norm and projection to `gradients`.
   /// - Parameters:
@@ -48,16 +43,16 @@ struct LogitGradient {
     let norm = transformer.norm, normWeights = norm.weights(weights), head = weights.tensor(name)
     compute.normForward(MutableMatrixRows(normed, stride: C), MatrixRows(hidden, stride: C), normWeights, rows: N)
     let height = min(N, height)
-    let logits = FloatBuffer(count: height * V)
+    let logits = room.logits(height * V)
     var total = 0.0
     for first in stride(from: 0, to: N, by: height) {
       let rows = first..<min(N, first + height)
-      let x = MatrixRows(normed + first * C, stride: C), z = MutableMatrixRows(logits.pointer, stride: V)
+      let x = MatrixRows(normed + first * C, stride: C), z = MutableMatrixRows(logits, stride: V)
       try compute.linearForward(
         [LinearTask(z, weights: head)], x, rows: rows.count, scratch: scratch, precision: precision,
         cancellation: cancellation)
       total += try loss.overwriteWithGradient(
-        logits.pointer, rows: rows, vocabulary: V, compute: compute, cancellation: cancellation)
+        logits, rows: rows, vocabulary: V, compute: compute, cancellation: cancellation)
       try compute.linearBackwardWeights(
         gradients[name], z.readOnly, x, rows: rows.count, outputs: V, inputs: C, scratch: scratch,
         precision: precision, cancellation: cancellation)

@@ -10,14 +10,17 @@ package final class TeacherLogits {
   private let precision: Precision
   private let normed: FloatBuffer
   package var vocabulary: Int { transformer.shape.vocabularySize }
-  private var logits = FloatBuffer(count: 0)
+  private let room: LogitRoom
   private let scratch = LinearScratch()
 
-  /// - Parameter hidden: what leaves the teacher's last layer, `[rows, hiddenSize]`; read here and not kept.
+  /// - Parameters:
+  ///   - hidden: what leaves the teacher's last layer, `[rows, hiddenSize]`; read here and not kept.
+  ///   - room: that of others whose logits are not needed any more.
   package init(
     _ transformer: Transformer, hidden: UnsafePointer<Float>, rows: Int, weights: any WeightSource, compute: Compute,
-    precision: Precision = .fp32
+    precision: Precision = .fp32, room: LogitRoom = LogitRoom()
   ) {
+    self.room = room
     self.transformer = transformer
     self.weights = weights
     self.compute = compute
@@ -34,11 +37,11 @@ package final class TeacherLogits {
     ofRows rows: Range<Int>, cancellation: Cancellation
   ) throws(Cancelled) -> UnsafeMutablePointer<Float> {
     let C = transformer.shape.hiddenSize, V = transformer.shape.vocabularySize
-    if logits.count < rows.count * V { logits = FloatBuffer(count: rows.count * V) }
+    let logits = room.logits(rows.count * V)
     try compute.linearForward(
-      [LinearTask(MutableMatrixRows(logits.pointer, stride: V), weights: weights.tensor(transformer.head.weight))],
+      [LinearTask(MutableMatrixRows(logits, stride: V), weights: weights.tensor(transformer.head.weight))],
       MatrixRows(normed.pointer + rows.lowerBound * C, stride: C), rows: rows.count, scratch: scratch,
       precision: precision, cancellation: cancellation)
-    return logits.pointer
+    return logits
   }
 }

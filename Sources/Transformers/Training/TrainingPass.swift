@@ -35,6 +35,7 @@ package final class TrainingPass {
   private let scratch: BackwardScratch
   private let attentionScratch: FloatBuffer
   private let linearScratch = LinearScratch()
+  private let logitRoom = LogitRoom()
   private var tokens: [Int32] = []
   private var batch = Batch(sequences: 0, length: 0)
 
@@ -50,7 +51,7 @@ package final class TrainingPass {
     self.compute = compute
     self.precision = precision
     largest = batch
-    self.logitRows = logitRows ?? LogitGradient.height(vocabulary: transformer.shape.vocabularySize)
+    self.logitRows = logitRows ?? LogitRoom.rows(vocabulary: transformer.shape.vocabularySize)
     let N = batch.tokens, C = transformer.shape.hiddenSize, layers = transformer.shape.layers
     rotaryTables = transformer.rotaryTables(length: batch.length)
     states = (0...layers).map { _ in FloatBuffer(count: N * C) }
@@ -108,7 +109,7 @@ package final class TrainingPass {
     if let loss {
       let head = LogitGradient(
         transformer: transformer, compute: compute, weights: weights, precision: precision, scratch: linearScratch,
-        height: logitRows)
+        room: logitRoom, height: logitRows)
       total = try head.backward(
         gradient, through: loss, hidden: states[layers].pointer, rows: batch.tokens, into: gradients,
         normed: scratch.normed.pointer, dnormed: scratch.dnormed.pointer, cancellation: cancellation)
