@@ -120,7 +120,7 @@ def main():
                     file.write(json.dumps({**key, **found}) + "\n")
                 write_results(FOLDER)
                 print(f"{sparsity}  {row:22} {number(found['perplexity']):>8}  KL {number(found['meanKL'])}", flush=True)
-    nursery.daemon.call("shutdown", None)
+    nursery.daemon.end()
 
 
 if __name__ == "__main__":

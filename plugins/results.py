@@ -60,6 +60,12 @@ class Daemon:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
+    def end(self):
+        """Has it leave, and waits until it is gone with its memory."""
+        self.call("shutdown", None)
+        self.send({"jsonrpc": "2.0", "method": "exit"})
+        self.process.wait()
+
 
 class Laboratory:
     """A loaded model with its texts, and how one of its cells is measured."""
@@ -129,7 +135,7 @@ class Laboratory:
         self.daemon.call("revision/checkout", {"model": self.name, "target": "r0"})
 
     def end(self):
-        self.daemon.call("shutdown", None)
+        self.daemon.end()
 
 
 def read_cells():
