@@ -59,7 +59,7 @@ class Nursery:
         log = self.daemon.call("mask/get", {"model": MODEL})["tensors"]
         pruned, kept = (sum(tensor[part] for tensor in log) for part in ("pruned", "kept"))
         return {**{key: found[key] for key in ("perplexity", "meanKL", "sameTopToken")},
-                "achieved": pruned / (pruned + kept)}
+                "dense": found["referencePerplexity"], "achieved": pruned / (pruned + kept)}
 
     def rounds(self, prune, sparsity, seed):
         return {"sparsity": sparsity, "count": ROUNDS, "prune": prune, "teach": self.lesson(self.steps // ROUNDS, seed)}

@@ -94,9 +94,11 @@ def compared(runs):
         text += [
             "", f"## Built-in model, recipes: {steps} steps of 2048 tokens in all", "",
             "Perplexity on the evaluation text, and mean KL from the dense model in nats; magnitude, forward-kl from the dense",
-            f"model, means of {len(seeds)} runs. Rounds prune and teach in turns. A lottery ticket is the mask that such rounds",
+            f"model, {'one run' if len(seeds) == 1 else f'means of {len(seeds)} runs'} each. Rounds prune and teach in turns. A lottery ticket is the mask that such rounds",
             "find when the first weights come back after each; it is then taught from the first weights, as are random masks with",
-            "as many weights in each tensor. Written by `recipes.py`; `recipes.jsonl` has every run."]
+            "as many weights in each tensor. Written by `recipes.py`; `recipes.jsonl` has every run.", "",
+            f"Dense: perplexity {number(chosen[0]['dense'])}. The lessons are given on a text of the evaluation's kind, which the "
+            "dense model has not", "learned: a student may leave it behind there, and KL tells more."]
         for quantity, title in (("perplexity", "Perplexity"), ("meanKL", "Mean KL")):
             text += ["", f"### {title}", "", "| | " + " | ".join(map(str, sparsities)) + " |",
                      "|---" * (len(sparsities) + 1) + "|"]
