@@ -43,7 +43,7 @@ extension Compute {
     }
   }
 
-  /// The outputs `part` of a task, whose weights are `w`. The first part of all finds the scratch without `x`.
+  /// The outputs `part` of a task, whose weights are `w`. Behind the first part of all tasks, `x` is packed already.
   private func forwardPart(
     _ task: LinearTask, _ part: Range<Int>, _ w: UnsafePointer<Float>, _ x: MatrixRows, rows N: Int,
     isFirst: Bool, scratch: LinearScratch, accumulate: Bool, _ precision: Precision, _ cancellation: Cancellation

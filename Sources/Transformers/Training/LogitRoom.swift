@@ -2,8 +2,8 @@
 
 import Tensors
 
-/// Memory for `rows(vocabulary:)` rows of logits, kept from batch to batch: its pages are new only once, which for 128 MiB
-/// costs about as much as a head's softmax. For one computation at a time.
+/// Memory for the logits of some rows, kept from batch to batch, so that its pages are new only once. For one
+/// computation at a time.
 package final class LogitRoom {
   private var buffer = FloatBuffer(count: 0)
 
